@@ -1,0 +1,275 @@
+"""Trains a wide residual network with mixup on FashionMNIST in PyTorch.
+
+The counterpart of a training run in Collapse, with the same settings. Prints
+the test accuracy and the same-class alignment as one line of JSON.
+"""
+
+import argparse
+import copy
+import gzip
+import json
+import math
+import struct
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from step import crop_flip
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Tests" / "References"))
+
+from wide_resnet import WideResNet, soft_cross_entropy  # noqa: E402
+
+PAIRS_PER_CLASS = 200
+
+
+# Data
+
+
+def read_idx(directory, name):
+    """The bytes of an IDX file, plain or gzipped, in their shape."""
+    plain = Path(directory) / name
+    if plain.exists():
+        content = plain.read_bytes()
+    else:
+        content = gzip.decompress(plain.with_name(name + ".gz").read_bytes())
+    zeros, kind, rank = struct.unpack(">HBB", content[:4])
+    if zeros != 0 or kind != 0x08:
+        raise ValueError(f"{name} is not an IDX file of bytes")
+    shape = struct.unpack(f">{rank}I", content[4 : 4 + 4 * rank])
+    values = torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=4 + 4 * rank)
+    return values.reshape(shape)
+
+
+def read_split(directory, prefix, classes, limit=0):
+    """Images (n, 1, height, width) and labels, renumbered in the order of `classes`."""
+    images = read_idx(directory, f"{prefix}-images-idx3-ubyte").unsqueeze(1)
+    labels = read_idx(directory, f"{prefix}-labels-idx1-ubyte").long()
+    number = torch.full((256,), -1)
+    number[torch.tensor(classes)] = torch.arange(len(classes))
+    labels = number[labels]
+    kept = (labels >= 0).nonzero().squeeze(1)
+    if limit > 0:
+        kept = kept[:limit]
+    return images[kept], labels[kept]
+
+
+class Normalisation:
+    """Takes bytes to pixels in units of the deviation of each channel."""
+
+    def __init__(self, images):
+        # The counts of the 256 values give the moments without a float copy.
+        moments = []
+        values = torch.arange(256, dtype=torch.float64) / 255
+        for channel in range(images.shape[1]):
+            counts = torch.bincount(images[:, channel].flatten(), minlength=256).double()
+            share = counts / counts.sum()
+            mean = (share * values).sum()
+            moments.append((mean, (share * (values - mean) ** 2).sum().sqrt()))
+        self.mean = torch.tensor([m for m, _ in moments]).float().view(1, -1, 1, 1)
+        self.deviation = torch.tensor([d for _, d in moments]).float().view(1, -1, 1, 1)
+
+    def __call__(self, images):
+        return images.float().div_(255).sub_(self.mean).div_(self.deviation)
+
+
+# Training
+
+
+def learning_rate(arguments, epoch, step, total_steps):
+    if arguments.schedule == "cosine":
+        return arguments.lr * 0.5 * (1 + math.cos(math.pi * step / total_steps))
+    if arguments.schedule == "step":
+        passed = sum(epoch >= m * arguments.epochs for m in arguments.milestones)
+        return arguments.lr * arguments.factor**passed
+    return arguments.lr
+
+
+def autocast(arguments):
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=arguments.precision == "bf16")
+
+
+def train(arguments, model, images, labels, normalise, report=None):
+    """Trains in place; returns the mean loss of the last epoch."""
+    one_hot = F.one_hot(labels, len(arguments.classes)).float()
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=arguments.lr,
+        momentum=arguments.momentum,
+        weight_decay=arguments.weight_decay,
+    )
+    beta = torch.distributions.Beta(arguments.alpha, arguments.alpha)
+    batch = arguments.batch
+    steps_per_epoch = len(images) // batch
+    if steps_per_epoch == 0:
+        raise ValueError("fewer images than a batch")
+    total_steps = arguments.epochs * steps_per_epoch
+
+    model.train()
+    step = 0
+    mean_loss = math.nan
+    for epoch in range(arguments.epochs):
+        start = time.perf_counter()
+        order = torch.randperm(len(images))
+        total_loss = 0.0
+        for i in range(steps_per_epoch):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(arguments, epoch, step, total_steps)
+            chosen = order[i * batch : (i + 1) * batch]
+            x, t = images[chosen], one_hot[chosen]
+            if arguments.augment == "crop-flip":
+                x = crop_flip(x)
+            x = normalise(x)
+            if arguments.mixup:
+                weight = beta.sample().item()
+                partner = torch.randperm(batch)
+                x = torch.lerp(x[partner], x, weight)
+                t = torch.lerp(t[partner], t, weight)
+            with autocast(arguments):
+                _, logits = model(x.contiguous(memory_format=torch.channels_last))
+            loss = soft_cross_entropy(logits.float(), t)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total_loss += loss.item()
+            step += 1
+        mean_loss = total_loss / steps_per_epoch
+        if report is not None:
+            seconds = time.perf_counter() - start
+            report(
+                f"epoch {epoch + 1}/{arguments.epochs}: loss {mean_loss:.4f}, "
+                f"{steps_per_epoch * batch / seconds:.0f} images/s"
+            )
+    return mean_loss
+
+
+# Measurements
+
+
+@torch.no_grad()
+def accuracy(arguments, model, images, labels, normalise, batch=500):
+    model.eval()
+    right = 0
+    for start in range(0, len(images), batch):
+        x = normalise(images[start : start + batch])
+        with autocast(arguments):
+            _, logits = model(x.contiguous(memory_format=torch.channels_last))
+        right += (logits.argmax(dim=1) == labels[start : start + batch]).sum().item()
+    return right / len(images)
+
+
+@torch.no_grad()
+def same_class_features(arguments, model, images, labels, normalise):
+    """Features (pairs, classes, width) of mixed pairs within each class.
+
+    The copy of the model normalises by the statistics of the batch, so every
+    batch holds all the classes in equal parts.
+    """
+    model = copy.deepcopy(model).train()
+    classes = len(arguments.classes)
+    first, second = [], []
+    for c in range(classes):
+        members = (labels == c).nonzero().squeeze(1)
+        first.append(members[torch.randint(len(members), (PAIRS_PER_CLASS,))])
+        second.append(members[torch.randint(len(members), (PAIRS_PER_CLASS,))])
+    first, second = torch.stack(first, dim=1), torch.stack(second, dim=1)
+    weights = torch.rand(PAIRS_PER_CLASS, classes)
+
+    features = []
+    rows = max(1, arguments.batch // classes)
+    for a, b, w in zip(first.split(rows), second.split(rows), weights.split(rows)):
+        x = torch.lerp(
+            normalise(images[b.flatten()]),
+            normalise(images[a.flatten()]),
+            w.reshape(-1, 1, 1, 1),
+        )
+        with autocast(arguments):
+            h, _ = model(x.contiguous(memory_format=torch.channels_last))
+        features.append(h.float().reshape(len(a), classes, -1))
+    return torch.cat(features)
+
+
+def alignment(features, weight):
+    """The mean cosine of the centred class means and the centred classifier rows."""
+    means = features.mean(dim=0)
+    means = means - means.mean(dim=0)
+    rows = weight.detach() - weight.detach().mean(dim=0)
+    return F.cosine_similarity(means, rows, dim=1).mean().item()
+
+
+# Command line
+
+
+def parse_arguments(values=None):
+    def integers(text):
+        return [int(part) for part in text.split(",")]
+
+    def floats(text):
+        return [float(part) for part in text.split(",")]
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, help="the directory of the IDX files")
+    parser.add_argument("--model", default="wrn-10-2")
+    parser.add_argument("--classes", type=integers, default=list(range(10)))
+    parser.add_argument("--train-limit", type=int, default=0, help="0: all")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--lr", type=float, default=0.1)
+    parser.add_argument("--momentum", type=float, default=0.9)
+    parser.add_argument("--weight-decay", type=float, default=1e-4)
+    parser.add_argument("--schedule", choices=("step", "cosine", "constant"), default="cosine")
+    parser.add_argument("--milestones", type=floats, default=[0.3, 0.5, 0.9])
+    parser.add_argument("--factor", type=float, default=0.1)
+    parser.add_argument("--alpha", type=float, default=1.0)
+    parser.add_argument("--no-mixup", dest="mixup", action="store_false")
+    parser.add_argument("--augment", choices=("crop-flip", "none"), default="crop-flip")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--threads", type=int, default=0, help="0: as PyTorch chooses")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print the JSON line alone")
+    arguments = parser.parse_args(values)
+    if len(set(arguments.classes)) != len(arguments.classes):
+        parser.error("--classes names a class twice")
+    if not all(0 <= c < 10 for c in arguments.classes):
+        parser.error("--classes holds numbers from 0 to 9")
+    return arguments
+
+
+def prepare(arguments):
+    """The model and the data of a run."""
+    if arguments.threads > 0:
+        torch.set_num_threads(arguments.threads)
+    torch.manual_seed(arguments.seed)
+    images, labels = read_split(arguments.data, "train", arguments.classes, arguments.train_limit)
+    test = read_split(arguments.data, "t10k", arguments.classes)
+    model = WideResNet.named(arguments.model, images.shape[1], len(arguments.classes))
+    return model.to(memory_format=torch.channels_last), (images, labels), test
+
+
+def main():
+    arguments = parse_arguments()
+    model, (images, labels), test = prepare(arguments)
+    normalise = Normalisation(images)
+
+    def report(line):
+        if not arguments.json:
+            print(line, file=sys.stderr, flush=True)
+
+    start = time.perf_counter()
+    final_loss = train(arguments, model, images, labels, normalise, report)
+    seconds = time.perf_counter() - start
+    features = same_class_features(arguments, model, images, labels, normalise)
+    result = {
+        "test_accuracy": accuracy(arguments, model, *test, normalise),
+        "alignment": alignment(features, model.fc.weight),
+        "seconds": seconds,
+        "final_train_loss": final_loss,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+# One command each. `make` alone lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Read when a recipe runs, which is after bootstrap has written it.
+SWIFT = $(shell sed -n 's/^SWIFT := //p' .collapse/env.mk)
+SWIFT_FLAGS ?=
+
+.PHONY: demo build test check benchmark clean distclean help bootstrap
+
+demo: build ## Train a small network, and draw and explain what its last layer does
+	.build/release/collapse demo
+
+build: bootstrap ## Build the programs (optimised) into .build/release
+	$(SWIFT) build -c release $(SWIFT_FLAGS)
+
+test: bootstrap ## Run the tests
+	$(SWIFT) test $(SWIFT_FLAGS)
+
+check: export COLLAPSE_STRICT := 1
+check: SWIFT_FLAGS += --explicit-target-dependency-import-check error
+check: bootstrap ## Check format and imports, build with warnings as errors, run the tests
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
+	$(MAKE) test SWIFT_FLAGS="$(SWIFT_FLAGS)"
+
+benchmark: build ## Compare speed and memory with other systems
+	Benchmarks/run
+
+clean: ## Remove what was built
+	rm -rf .build
+
+distclean: clean ## Remove also what bootstrap installed
+	rm -rf .collapse
+
+help: ## List these targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+bootstrap:
+	@scripts/bootstrap

@@ -1,0 +1,46 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// scripts/bootstrap links libtorch here, so that plain `swift build` needs no environment.
+let libtorch = Context.packageDirectory + "/.collapse/libtorch"
+
+// `make check` sets COLLAPSE_STRICT: warnings in our own targets are errors there.
+let strict: [SwiftSetting] =
+  Context.environment["COLLAPSE_STRICT"] == nil ? [] : [.unsafeFlags(["-warnings-as-errors"])]
+
+/// A target of ours, with the settings that all of them share.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool = false) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies, resources: fixtures ? [.copy("Fixtures")] : [],
+    swiftSettings: strict)
+}
+
+let package = Package(
+  name: "Collapse",
+  products: [
+    .library(name: "Torch", targets: ["Torch"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+  ],
+  targets: [
+    .target(
+      name: "CTorch",
+      cxxSettings: [.unsafeFlags(["-isystem", libtorch + "/include"])],
+      linkerSettings: [
+        .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
+        .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
+      ]),
+    module("Safetensors"),
+    module("Randomness"),
+    module("Torch", ["CTorch", "Safetensors"]),
+
+    tests("RandomnessTests", ["Randomness"]),
+    tests("TorchTests", ["Torch"], fixtures: true),
+  ],
+  cxxLanguageStandard: .cxx20
+)

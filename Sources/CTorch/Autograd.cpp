@@ -1,0 +1,136 @@
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+
+#include "Internal.h"
+
+namespace {
+
+using torch::autograd::variable_list;
+
+variable_list collect(const ct_tensor *tensors, size_t count) {
+  variable_list list;
+  list.reserve(count);
+  for (size_t i = 0; i < count; i++) {
+    list.push_back(tensors == nullptr ? at::Tensor() : shim::borrow(tensors[i]));
+  }
+  return list;
+}
+
+/// A node of the graph whose backward pass is the caller's.
+struct CallerNode : torch::autograd::Node {
+  CallerNode(torch::autograd::edge_list edges, void *context, ct_backward_function backward,
+             void (*release)(void *))
+      : Node(std::move(edges)), context(context), backward(backward), release(release) {}
+  ~CallerNode() override { release_variables(); }
+
+  variable_list apply(variable_list &&gradients) override {
+    TORCH_CHECK(context != nullptr, "the backward pass was already run; keep the graph to run it twice");
+    std::vector<ct_tensor> given;
+    given.reserve(gradients.size());
+    for (auto &gradient : gradients) {
+      given.push_back(gradient.defined() ? shim::own(std::move(gradient)) : nullptr);
+    }
+    std::vector<ct_tensor> made(num_outputs(), nullptr);
+    const ct_error error = backward(context, given.data(), given.size(), made.data(), made.size());
+    variable_list results;
+    results.reserve(made.size());
+    for (auto *tensor : made) {
+      results.push_back(shim::borrow(tensor));
+      ct_tensor_free(tensor);
+    }
+    if (error != nullptr) {
+      const std::string message(error);
+      ct_string_free(error);
+      TORCH_CHECK(false, message);
+    }
+    return results;
+  }
+
+  void release_variables() override {
+    if (context != nullptr) release(context);
+    context = nullptr;
+  }
+
+  std::string name() const override { return "CallerNode"; }
+
+  void *context;
+  ct_backward_function backward;
+  void (*release)(void *);
+};
+
+}  // namespace
+
+namespace {
+
+/// Graph nodes are counted by c10::intrusive_ptr in newer libtorch, by std::shared_ptr in older.
+template <typename Node, typename... Arguments>
+auto make_node(Arguments &&...arguments) {
+  if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, Node>) {
+    return c10::make_intrusive<Node>(std::forward<Arguments>(arguments)...);
+  } else {
+    return std::make_shared<Node>(std::forward<Arguments>(arguments)...);
+  }
+}
+
+}  // namespace
+
+extern "C" bool ct_set_grad_enabled(bool enabled) {
+  const bool before = c10::GradMode::is_enabled();
+  c10::GradMode::set_enabled(enabled);
+  return before;
+}
+
+extern "C" bool ct_grad_enabled(void) { return c10::GradMode::is_enabled(); }
+
+extern "C" bool ct_requires_grad(ct_tensor tensor) { return tensor->value.requires_grad(); }
+
+extern "C" ct_error ct_set_requires_grad(ct_tensor tensor, bool requires_grad) {
+  return shim::guarded([&] { tensor->value.set_requires_grad(requires_grad); });
+}
+
+extern "C" ct_error ct_gradient(ct_tensor tensor, ct_tensor *result) {
+  return shim::guarded([&] {
+    const auto &gradient = tensor->value.grad();
+    *result = gradient.defined() ? shim::own(gradient) : nullptr;
+  });
+}
+
+extern "C" ct_error ct_set_gradient(ct_tensor tensor, ct_tensor gradient) {
+  return shim::guarded([&] { tensor->value.mutable_grad() = shim::borrow(gradient); });
+}
+
+extern "C" ct_error ct_backward(ct_tensor root, ct_tensor seed, bool retain_graph) {
+  return shim::guarded([&] {
+    torch::autograd::backward({root->value}, {shim::borrow(seed)}, retain_graph);
+  });
+}
+
+extern "C" ct_error ct_grad(const ct_tensor *outputs, const ct_tensor *seeds, size_t output_count,
+                            const ct_tensor *inputs, size_t input_count, bool retain_graph,
+                            bool create_graph, ct_tensor *results) {
+  return shim::guarded([&] {
+    const auto gradients = torch::autograd::grad(
+        collect(outputs, output_count), collect(inputs, input_count), collect(seeds, output_count),
+        retain_graph, create_graph, /*allow_unused=*/true);
+    for (size_t i = 0; i < input_count; i++) {
+      results[i] = gradients[i].defined() ? shim::own(gradients[i]) : nullptr;
+    }
+  });
+}
+
+extern "C" ct_error ct_attach_backward(const ct_tensor *inputs, size_t input_count,
+                                       const ct_tensor *outputs, size_t output_count, void *context,
+                                       ct_backward_function backward, void (*release)(void *)) {
+  bool taken = false;
+  const ct_error error = shim::guarded([&] {
+    auto edges = torch::autograd::collect_next_edges(collect(inputs, input_count));
+    const auto node = make_node<CallerNode>(std::move(edges), context, backward, release);
+    taken = true;
+    for (size_t i = 0; i < output_count; i++) {
+      torch::autograd::set_history(outputs[i]->value, node);
+    }
+  });
+  if (!taken) release(context);
+  return error;
+}

@@ -1,0 +1,27 @@
+#include "Internal.h"
+
+extern "C" void ct_string_free(char *string) { std::free(string); }
+
+extern "C" void ct_value_free(ct_value *value) {
+  switch (value->tag) {
+    case CT_TENSOR_LIST:
+    case CT_OPTIONAL_TENSOR_LIST:
+      delete[] value->tensors;
+      break;
+    case CT_INT_LIST:
+      delete[] value->ints;
+      break;
+    case CT_DOUBLE_LIST:
+      delete[] value->doubles;
+      break;
+    case CT_BOOL_LIST:
+      delete[] value->bools;
+      break;
+    case CT_STRING:
+      std::free(const_cast<char *>(value->string));
+      break;
+    default:
+      break;
+  }
+  value->tag = CT_NONE;
+}

@@ -1,0 +1,36 @@
+// Devices, threads, memory, and which libtorch is loaded.
+#ifndef CTORCH_DEVICES_H
+#define CTORCH_DEVICES_H
+
+#include "CTorchValues.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// The libtorch that this program was compiled against, such as "2.13.0".
+const char *ct_compiled_version(void);
+/// libtorch's own description of its build, freed with ct_string_free.
+ct_error ct_build_configuration(char **result);
+
+int32_t ct_thread_count(void);
+ct_error ct_set_thread_count(int32_t threads);
+
+/// Opens libtorch's CUDA library if it is installed. True when CUDA tensors can be made.
+bool ct_cuda_load(void);
+int32_t ct_cuda_device_count(void);
+/// Waits for all work queued on the current CUDA device.
+ct_error ct_cuda_synchronize(void);
+/// Lets deterministic algorithms be required, as torch.use_deterministic_algorithms does.
+ct_error ct_set_deterministic(bool deterministic);
+
+/// Keeps freed CPU tensor memory for reuse, in huge pages where the system grants them.
+/// Meant to be called once, before the first tensor.
+ct_error ct_install_caching_allocator(void);
+/// Bytes that the caching allocator holds: in use, and kept for reuse.
+void ct_caching_allocator_bytes(int64_t *in_use, int64_t *cached);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,37 @@
+// Tensors: making them from host memory, reading their metadata and contents, counting them.
+#ifndef CTORCH_TENSORS_H
+#define CTORCH_TENSORS_H
+
+#include "CTorchValues.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// A contiguous CPU tensor with a copy of `bytes` bytes from `data` (or zeros when data is NULL).
+ct_error ct_tensor_from_bytes(const void *data, size_t bytes, const int64_t *shape, size_t rank,
+                              int32_t dtype, ct_tensor *result);
+/// Copies the elements, contiguous and on the CPU, into `data`; `bytes` must be their exact size.
+ct_error ct_tensor_copy_bytes(ct_tensor tensor, void *data, size_t bytes);
+/// A second owned reference to the same tensor.
+ct_error ct_tensor_retain(ct_tensor tensor, ct_tensor *result);
+void ct_tensor_free(ct_tensor tensor);
+
+size_t ct_tensor_rank(ct_tensor tensor);
+/// Writes `ct_tensor_rank` sizes.
+void ct_tensor_shape(ct_tensor tensor, int64_t *shape);
+int32_t ct_tensor_dtype(ct_tensor tensor);
+/// Device as in CT_DEVICE.
+int64_t ct_tensor_device(ct_tensor tensor);
+size_t ct_tensor_element_size(ct_tensor tensor);
+/// Whether two references name the same storage.
+bool ct_tensor_shares_storage(ct_tensor a, ct_tensor b);
+bool ct_tensor_is_contiguous(ct_tensor tensor, int32_t memory_format);
+
+/// Owned references that this thread has made, less those that it has freed.
+int64_t ct_live_tensors(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

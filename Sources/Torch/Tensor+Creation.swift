@@ -1,0 +1,53 @@
+private enum Ops {
+  static let full = Operator("aten::full")
+  static let empty = Operator("aten::empty", "memory_format")
+  static let arange = Operator("aten::arange")
+  static let zerosLike = Operator("aten::zeros_like")
+  static let normal = Operator("aten::normal_")
+  static let uniform = Operator("aten::uniform_")
+}
+
+extension Tensor {
+  /// A tensor whose elements are all `value`.
+  public static func full(
+    _ shape: [Int], _ value: Double, dtype: DType = .float32, device: Device = .cpu
+  ) -> Tensor {
+    Ops.full(.ints(shape), .double(value), .dtype(dtype), .none, .device(device))
+  }
+
+  /// Zeros.
+  public static func zeros(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) -> Tensor {
+    full(shape, 0, dtype: dtype, device: device)
+  }
+
+  /// Ones.
+  public static func ones(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) -> Tensor {
+    full(shape, 1, dtype: dtype, device: device)
+  }
+
+  /// Zeros of the same shape, type, layout and device.
+  public static func zeros(like other: Tensor) -> Tensor { Ops.zerosLike(.tensor(other)) }
+
+  /// The integers 0 ..< end.
+  public static func range(_ end: Int, device: Device = .cpu) -> Tensor {
+    Ops.arange(.int(end), .dtype(.int64), .none, .device(device))
+  }
+
+  /// Independent normal numbers.
+  public static func normal(
+    _ shape: [Int], mean: Double = 0, standardDeviation: Double = 1, dtype: DType = .float32,
+    generator: Generator
+  ) -> Tensor {
+    let empty = Ops.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu))
+    return Ops.normal(.tensor(empty), .double(mean), .double(standardDeviation), .generator(generator))
+  }
+
+  /// Independent numbers, uniform in `range`.
+  public static func uniform(
+    _ shape: [Int], in range: Range<Double> = 0..<1, dtype: DType = .float32, generator: Generator
+  ) -> Tensor {
+    let empty = Ops.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu))
+    return Ops.uniform(
+      .tensor(empty), .double(range.lowerBound), .double(range.upperBound), .generator(generator))
+  }
+}

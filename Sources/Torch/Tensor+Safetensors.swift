@@ -1,0 +1,50 @@
+import Foundation
+import Safetensors
+
+/// Named tensors and text fields, as a safetensors file holds them.
+public struct TensorArchive: Sendable {
+  /// The tensors by name.
+  public var tensors: [String: Tensor]
+  /// Free-form text fields.
+  public var metadata: [String: String]
+
+  /// An archive of the given tensors.
+  public init(_ tensors: [String: Tensor] = [:], metadata: [String: String] = [:]) {
+    self.tensors = tensors
+    self.metadata = metadata
+  }
+
+  /// Reads every tensor of a file to the CPU.
+  ///
+  /// - Throws: `SafetensorsError` for a missing, truncated or malformed file.
+  public init(path: String) throws {
+    let file = try SafetensorsFile(path: path)
+    metadata = file.metadata
+    tensors = [:]
+    for (name, entry) in file.entries {
+      tensors[name] = try file.bytes(name).withUnsafeBytes {
+        try Tensor(bytes: $0, shape: entry.shape, dtype: DType(entry.type)).checked()
+      }
+    }
+  }
+
+  /// The tensor of a name.
+  ///
+  /// - Throws: `SafetensorsError` naming it if it is not there.
+  public func tensor(_ name: String) throws -> Tensor {
+    guard let tensor = tensors[name] else {
+      throw SafetensorsError(file: "archive", reason: "holds no tensor named \(name)")
+    }
+    return tensor
+  }
+
+  /// Writes a file, whole or not at all; tensors in order of their names, so that equal contents
+  /// give equal bytes.
+  public func write(to path: String) throws {
+    var writer = SafetensorsWriter(metadata: metadata)
+    for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+      writer.add(name, type: tensor.dtype.safetensors, shape: tensor.shape, bytes: try tensor.bytes())
+    }
+    try writer.write(to: path)
+  }
+}

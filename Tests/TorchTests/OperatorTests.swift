@@ -1,0 +1,141 @@
+import Foundation
+import Testing
+
+@testable import Torch
+
+@Suite(.serialized) struct OperatorTests {
+  @Test func failureNamesOperatorShapesAndReason() {
+    let a = Tensor([1, 2, 3] as [Float])
+    let b = Tensor([1, 2] as [Float])
+    #expect {
+      try checkingErrors { _ = (a + b) * 2 }
+    } throws: { error in
+      guard let error = error as? TorchError else { return false }
+      return error.operation == "aten::add.Tensor"
+        && error.arguments.prefix(2) == ["float32[3]", "float32[2]"]
+        && error.reason.contains("must match") && !error.reason.contains("\n")
+    }
+  }
+
+  @Test func failureTravelsToTheReader() {
+    let product = Tensor.ones([2, 3]).matmul(Tensor.ones([2, 3]))
+    let later = (product + 1).relu().sum()
+    #expect(later.failure?.operation == "aten::matmul")
+    #expect(throws: TorchError.self) { try later.item() }
+    #expect(throws: TorchError.self) { try later.backward() }
+  }
+
+  @Test func unknownOperator() {
+    let error = Operator("aten::no_such_thing")(.int(1)).failure
+    #expect(error?.operation == "aten::no_such_thing")
+    #expect(error?.reason.contains("no operator") == true)
+  }
+
+  @Test func wrongKindsAndCounts() {
+    let relu = Operator("aten::relu")
+    #expect(relu(.int(3)).failure != nil)
+    #expect(relu().failure?.reason.contains("missing") == true)
+    #expect(relu(.tensor(.ones([1])), .int(2)).failure?.reason.contains("takes 1") == true)
+  }
+
+  @Test func defaultsAndSchema() throws {
+    #expect(try Operator("aten::add", "Tensor").schema().contains("Scalar alpha=1"))
+    #expect(try (Tensor([1.0]) + Tensor([2.0])).item() == 3)
+  }
+
+  @Test func liveTensorsReturnToBaseline() throws {
+    let before = Engine.liveTensorCount
+    do {
+      let weight = Tensor.ones([4, 3]).requiringGradient()
+      for _ in 0..<10 {
+        let loss = Tensor.ones([2, 3]).linear(weight).relu().sum()
+        try loss.backward()
+        try weight.setGradient(nil)
+      }
+      for _ in 0..<10 {
+        _ = try? checkingErrors { try (weight + Tensor.ones([5, 5])).sum().backward() }
+      }
+      _ = differentiable([weight], forward: { [weight * 2] }) { $0 }
+    }
+    #expect(Engine.liveTensorCount == before)
+  }
+}
+
+@Suite(.serialized) struct AutogradTests {
+  @Test func customFunctionGivesItsOwnGradient() throws {
+    let x = Tensor([1, -2, 3] as [Double]).requiringGradient()
+    let cube = differentiable([x], forward: { [x * x * x] }) { [$0[0]! * x.detached() * x.detached() * 3] }[0]
+    try (cube * 2).sum().backward()
+    #expect(try x.gradient!.array(Double.self) == [6, 24, 54])
+  }
+
+  @Test func customFunctionFailureSurfaces() throws {
+    struct Refusal: Error, CustomStringConvertible { var description: String { "no gradient today" } }
+    let x = Tensor([1.0]).requiringGradient()
+    let y = differentiable([x], forward: { [x * 2] }) { _ in throw Refusal() }[0]
+    #expect {
+      try y.backward()
+    } throws: { "\($0)".contains("no gradient today") }
+  }
+
+  @Test func scopesWithoutGradient() {
+    let x = Tensor([1.0]).requiringGradient()
+    #expect(!withoutGradients { x * 2 }.requiresGradient)
+    #expect(withoutGradients { withGradients { x * 2 } }.requiresGradient)
+    #expect((x * 2).requiresGradient)
+  }
+
+  @Test func gradientsOfSeveral() throws {
+    let x = Tensor([3.0]).requiringGradient()
+    let unused = Tensor([1.0]).requiringGradient()
+    let found = try gradients(of: [x * x], seeds: [nil], withRespectTo: [x, unused])
+    #expect(try found[0]?.item() == 6)
+    #expect(found[1] == nil)
+    #expect(x.gradient == nil)
+  }
+}
+
+@Suite struct TensorTests {
+  @Test func elementsInAndOut() throws {
+    let tensor = Tensor([1, 2, 3, 4, 5, 6] as [Int32], shape: [2, 3])
+    #expect(tensor.shape == [2, 3] && tensor.dtype == .int32 && tensor.device == .cpu)
+    #expect(try tensor.transposed().array(Double.self) == [1, 4, 2, 5, 3, 6])
+    #expect(try tensor.transposed().array(Int32.self) == [1, 4, 2, 5, 3, 6])
+    #expect(throws: TorchError.self) { try tensor.item() }
+    #expect(Tensor([1.0, 2.0], shape: [3]).failure != nil)
+  }
+
+  @Test func copiesShareAndClonesDoNot() throws {
+    let a = Tensor([1.0, 2.0])
+    let b = a
+    let c = a.clone()
+    try a.scaleInPlace(10)
+    #expect(try b.array(Double.self) == [10, 20])
+    #expect(try c.array(Double.self) == [1, 2])
+    #expect(a.sharesStorage(with: b) && !a.sharesStorage(with: c))
+  }
+
+  @Test func generatorsAreReproducibleAndSeparate() throws {
+    let first = try Generator(seed: 1)
+    let a = try Tensor.normal([5], generator: first).array(Float.self)
+    let state = try first.state()
+    let b = try Tensor.normal([5], generator: first).array(Float.self)
+    try first.restore(state)
+    #expect(try Tensor.normal([5], generator: first).array(Float.self) == b)
+    #expect(try Tensor.normal([5], generator: Generator(seed: 1)).array(Float.self) == a)
+    #expect(a != b)
+  }
+
+  @Test func devices() throws {
+    #expect(try Device(named: "cpu") == .cpu)
+    for name in ["cuda:x", "gpu", "cpu:0", ""] {
+      #expect(throws: TorchError.self) { try Device(named: name) }
+    }
+    if Engine.cudaDeviceCount == 0 {
+      #expect { try Device(named: "cuda") } throws: { "\($0)".contains("no CUDA device") }
+      #expect(try Device(named: "auto") == .cpu)
+      #expect(Tensor.ones([1]).to(.cuda(0)).failure != nil)
+    }
+    #expect(Engine.loadedVersion?.hasPrefix(Engine.compiledVersion) == true)
+  }
+}
