@@ -38,7 +38,11 @@ let package = Package(
     module("Safetensors"),
     module("Randomness"),
     module("Torch", ["CTorch", "Safetensors"]),
+    module("NN", ["Torch"]),
+    module("Models", ["NN", "Torch"]),
 
+    tests("NNTests", ["NN", "Torch"], fixtures: true),
+    tests("ModelsTests", ["Models", "NN", "Torch"], fixtures: true),
     tests("RandomnessTests", ["Randomness"]),
     tests("TorchTests", ["Torch"], fixtures: true),
   ],

@@ -18,10 +18,11 @@ extension Tensor {
     guard let dimensions else { return Ops.sumAll(.tensor(self)) }
     return Ops.sum(.tensor(self), .ints(dimensions), .bool(keepDimensions))
   }
-  /// Mean of all elements, or over some dimensions.
-  public func mean(_ dimensions: [Int]? = nil, keepDimensions: Bool = false) -> Tensor {
-    guard let dimensions else { return Ops.meanAll(.tensor(self)) }
-    return Ops.mean(.tensor(self), .ints(dimensions), .bool(keepDimensions))
+  /// Mean of all elements, or over some dimensions; summed and given in `dtype` if it is set.
+  public func mean(_ dimensions: [Int]? = nil, keepDimensions: Bool = false, dtype: DType? = nil) -> Tensor {
+    let dtype = dtype.map(Operand.dtype) ?? .none
+    guard let dimensions else { return Ops.meanAll(.tensor(self), dtype) }
+    return Ops.mean(.tensor(self), .ints(dimensions), .bool(keepDimensions), dtype)
   }
   /// Largest element over some dimensions.
   public func max(_ dimensions: [Int], keepDimensions: Bool = false) -> Tensor {

@@ -1,0 +1,138 @@
+import Torch
+
+/// A failure to load weights: which tensor, what was expected, what was found.
+public struct LoadingError: Error, CustomStringConvertible, Equatable {
+  /// The parameter or buffer.
+  public var name: String
+  /// What is wrong with it.
+  public var reason: String
+
+  public var description: String { "\(name): \(reason)" }
+}
+
+/// The named tensors of a network: parameters, which are trained, and buffers, which are not.
+///
+/// Names follow PyTorch's `state_dict`, so that a file of them loads into the matching module.
+public final class Variables {
+  /// One named tensor.
+  public struct Entry {
+    /// Full name, such as "block1.layer.0.bn1.weight".
+    public let name: String
+    /// The tensor; training changes its elements.
+    public let tensor: Tensor
+    /// Whether the optimiser trains it.
+    public let isTrained: Bool
+  }
+
+  /// All tensors in the order in which the network made them.
+  public private(set) var entries: [Entry] = []
+  /// Where they live.
+  public let device: Device
+  /// Source of initial values.
+  let generator: Generator
+
+  /// An empty collection; initial values come from a CPU generator of this seed, so that they are
+  /// the same on every device.
+  public init(seed: UInt64, device: Device = .cpu) throws {
+    self.device = device
+    generator = try Generator(seed: seed)
+  }
+
+  /// The scope in which a network makes its tensors.
+  public var root: Scope { Scope(variables: self, path: "") }
+
+  /// The trained tensors.
+  public var parameters: [Tensor] { entries.filter(\.isTrained).map(\.tensor) }
+
+  /// Number of trained numbers.
+  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
+
+  func add(_ name: String, _ tensor: Tensor, isTrained: Bool) -> Tensor {
+    precondition(!entries.contains { $0.name == name }, "two variables are named \(name)")
+    let placed = tensor.to(device)
+    if isTrained { placed.requiringGradient() }
+    entries.append(Entry(name: name, tensor: placed, isTrained: isTrained))
+    return placed
+  }
+
+  /// Copies of all tensors by name, on the CPU.
+  public func snapshot() -> [String: Tensor] {
+    withoutGradients {
+      Dictionary(uniqueKeysWithValues: entries.map { ($0.name, $0.tensor.detached().to(.cpu).clone()) })
+    }
+  }
+
+  /// Overwrites all tensors with those of a file.
+  ///
+  /// Nothing is changed unless all of them fit. PyTorch's `num_batches_tracked` is ignored.
+  ///
+  /// - Throws: `LoadingError` for the first tensor that is missing, unknown or of another shape.
+  public func load(_ tensors: [String: Tensor]) throws {
+    for entry in entries {
+      guard let tensor = tensors[entry.name] else {
+        throw LoadingError(
+          name: entry.name, reason: "expected shape \(entry.tensor.shape), found no such tensor")
+      }
+      guard tensor.shape == entry.tensor.shape else {
+        throw LoadingError(
+          name: entry.name, reason: "expected shape \(entry.tensor.shape), found \(tensor.shape)")
+      }
+    }
+    let known = Set(entries.map(\.name))
+    if let extra = tensors.keys.sorted().first(where: {
+      !known.contains($0) && !$0.hasSuffix("num_batches_tracked")
+    }) {
+      throw LoadingError(name: extra, reason: "found in the file, but the network has no such tensor")
+    }
+    try withoutGradients {
+      for entry in entries { try entry.tensor.assign(tensors[entry.name]!) }
+    }
+  }
+}
+
+/// A place in the tree of names where a layer makes its tensors.
+public struct Scope {
+  let variables: Variables
+  let path: String
+
+  /// The scope of a child.
+  public static func / (scope: Scope, name: String) -> Scope {
+    Scope(variables: scope.variables, path: scope.join(name))
+  }
+
+  /// The scope of a numbered child.
+  public static func / (scope: Scope, index: Int) -> Scope { scope / "\(index)" }
+
+  private func join(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+
+  /// Makes a trained tensor, laid out in memory as `format` says.
+  public func parameter(
+    _ name: String, _ shape: [Int], _ initializer: Initializer, _ format: MemoryFormat = .contiguous
+  ) -> Tensor {
+    let start = initializer.make(shape, variables.generator).contiguous(format)
+    return variables.add(join(name), start, isTrained: true)
+  }
+
+  /// Makes a tensor that is stored but not trained.
+  public func buffer(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Tensor {
+    variables.add(join(name), initializer.make(shape, variables.generator), isTrained: false)
+  }
+}
+
+/// How a tensor starts out.
+public enum Initializer {
+  /// All elements equal.
+  case constant(Double)
+  /// Normal with mean 0.
+  case normal(standardDeviation: Double)
+  /// Uniform in −bound ..< bound.
+  case uniform(bound: Double)
+
+  func make(_ shape: [Int], _ generator: Generator) -> Tensor {
+    switch self {
+    case .constant(let value): .full(shape, value)
+    case .normal(let deviation): .normal(shape, standardDeviation: deviation, generator: generator)
+    case .uniform(let bound): .uniform(shape, in: -bound..<bound, generator: generator)
+    }
+  }
+}
