@@ -25,7 +25,8 @@ let package = Package(
     .library(name: "Torch", targets: ["Torch"])
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
     .target(
@@ -37,10 +38,16 @@ let package = Package(
       ]),
     module("Safetensors"),
     module("Randomness"),
+    .target(
+      name: "Experiment",
+      dependencies: ["Safetensors", .product(name: "Yams", package: "Yams")],
+      resources: [.embedInCode("Presets")], swiftSettings: strict),
     module("Torch", ["CTorch", "Safetensors"]),
     module("NN", ["Torch"]),
     module("Models", ["NN", "Torch"]),
 
+    tests("SafetensorsTests", ["Safetensors"]),
+    tests("ExperimentTests", ["Experiment"]),
     tests("NNTests", ["NN", "Torch"], fixtures: true),
     tests("ModelsTests", ["Models", "NN", "Torch"], fixtures: true),
     tests("RandomnessTests", ["Randomness"]),

@@ -1,0 +1,58 @@
+extension Configuration {
+  /// Refuses values that no run can use.
+  ///
+  /// - Throws: `Failure` naming the key, the value and the allowed range.
+  public func validate() throws {
+    func require(_ holds: Bool, _ key: String, _ value: Any, _ allowed: String) throws {
+      guard holds else { throw Failure(.usage, "\(key) cannot be \(value): it must be \(allowed).") }
+    }
+    func positive(_ value: Int, _ key: String) throws { try require(value > 0, key, value, "at least 1") }
+    func natural(_ value: Int, _ key: String) throws { try require(value >= 0, key, value, "0 or more") }
+    func positive(_ value: Double, _ key: String) throws {
+      try require(value > 0 && value.isFinite, key, value, "a positive, finite number")
+    }
+
+    let forbidden: Set<Character> = ["/", "\0", "\n"]
+    try require(
+      !name.isEmpty && !name.hasPrefix(".") && !name.contains { forbidden.contains($0) }, "name",
+      "\"\(name)\"",
+      "a plain file name")
+    try natural(seed, "seed")
+    try natural(threads, "threads")
+    try positive(epochs, "epochs")
+    try require(batchSize >= 2, "batch_size", batchSize, "at least 2, since mixup needs partners")
+    try require(
+      Set(data.classes).count == data.classes.count && data.classes.count != 1
+        && data.classes.allSatisfy { $0 >= 0 },
+      "data.classes", data.classes, "two or more different class numbers, or empty for all")
+    try natural(data.trainLimit, "data.train_limit")
+    try natural(data.testLimit, "data.test_limit")
+    try natural(data.padding, "data.padding")
+    try positive(mixup.alpha, "mixup.alpha")
+    try positive(optimizer.learningRate, "optimizer.learning_rate")
+    try require(
+      (0..<1).contains(optimizer.momentum), "optimizer.momentum", optimizer.momentum, "in [0, 1)")
+    try require(
+      optimizer.weightDecay >= 0 && optimizer.weightDecay.isFinite, "optimizer.weight_decay",
+      optimizer.weightDecay,
+      "0 or more")
+    try require(
+      !optimizer.nesterov || optimizer.momentum > 0, "optimizer.nesterov", true, "off where the momentum is 0"
+    )
+    try require(
+      schedule.milestones.allSatisfy { (0...1).contains($0) }, "schedule.milestones", schedule.milestones,
+      "fractions of training in [0, 1]")
+    try positive(schedule.factor, "schedule.factor")
+    try require(
+      schedule.warmupEpochs >= 0 && schedule.warmupEpochs < Double(epochs), "schedule.warmup_epochs",
+      schedule.warmupEpochs, "0 or more and below epochs")
+    try positive(evaluation.everyEpochs, "evaluation.every_epochs")
+    try positive(evaluation.batchSize, "evaluation.batch_size")
+    try require(
+      capture.classCount == 0 || capture.classCount >= 2, "capture.class_count", capture.classCount,
+      "0 (all) or at least 2")
+    try positive(capture.samples, "capture.samples")
+    try positive(capture.alpha, "capture.alpha")
+    try require(capture.batchSize >= 2, "capture.batch_size", capture.batchSize, "at least 2")
+  }
+}

@@ -1,0 +1,196 @@
+/// A choice by name in a configuration; a wrong one is refused with the nearest right one.
+public protocol ConfigurationChoice: RawRepresentable, CaseIterable, Codable, Sendable
+where RawValue == String {}
+
+extension ConfigurationChoice {
+  public init(from decoder: any Decoder) throws {
+    let text = try decoder.singleValueContainer().decode(String.self)
+    guard let value = Self(rawValue: text) else {
+      let names = Self.allCases.map(\.rawValue)
+      let path = decoder.codingPath.map(\.stringValue).joined(separator: ".")
+      throw Failure(
+        .usage,
+        "\(path) cannot be \"\(text)\": it is one of \(names.joined(separator: ", "))."
+          + suggestion(for: text, among: names))
+    }
+    self = value
+  }
+}
+
+/// Everything that determines a run. Its YAML form has these keys in snake_case.
+///
+/// Every choice that the paper leaves open is a field here, never a buried constant.
+public struct Configuration: Codable, Sendable, Equatable {
+  /// Name of the experiment; the run's directory is called after it.
+  public var name = "run"
+  /// Determines every random number of the run.
+  public var seed = 0
+  /// `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
+  public var device = "auto"
+  public var precision = Precision.auto
+  /// Threads an operator may use; 0: as many as there are cores.
+  public var threads = 0
+  public var data = Data()
+  public var model = Model()
+  public var loss = Loss.crossEntropy
+  public var mixup = Mixup()
+  public var optimizer = Optimizer()
+  public var schedule = Schedule()
+  /// Passes over the training images.
+  public var epochs = 20
+  /// Images a step.
+  public var batchSize = 128
+  public var evaluation = Evaluation()
+  public var capture = Capture()
+
+  /// The defaults.
+  public init() {}
+
+  /// Type of activations and matrix products; master weights, statistics and losses are float32.
+  public enum Precision: String, ConfigurationChoice {
+    /// `bf16` where the processor computes it directly, else `fp32`.
+    case auto
+    case fp32, bf16
+  }
+
+  /// What is trained on.
+  public struct Data: Codable, Sendable, Equatable {
+    public var dataset = Dataset.fashionMNIST
+    /// Classes to keep, by number; empty: all. They are renumbered in this order.
+    public var classes: [Int] = []
+    /// At most so many training images; 0: all.
+    public var trainLimit = 0
+    /// At most so many test images; 0: all.
+    public var testLimit = 0
+    public var augmentation = Augmentation.cropFlip
+    /// Zero pixels around an image before a random crop of the original size.
+    public var padding = 4
+
+    enum CodingKeys: String, CodingKey {
+      case dataset, classes, augmentation, padding
+      case trainLimit = "train_limit"
+      case testLimit = "test_limit"
+    }
+  }
+
+  /// The data sets by name.
+  public enum Dataset: String, ConfigurationChoice {
+    case fashionMNIST = "fashion-mnist"
+  }
+
+  /// Random changes of training images.
+  public enum Augmentation: String, ConfigurationChoice {
+    case none
+    /// Pad, random crop, random horizontal flip.
+    case cropFlip = "crop-flip"
+  }
+
+  /// The network.
+  public struct Model: Codable, Sendable, Equatable {
+    /// A name of the model registry, such as "wrn-16-2".
+    public var name = "wrn-16-2"
+  }
+
+  /// The loss between logits and mixed one-hot targets.
+  public enum Loss: String, ConfigurationChoice {
+    case crossEntropy = "cross-entropy"
+    /// Sum over classes, mean over the batch.
+    case meanSquaredError = "mse"
+  }
+
+  /// λ x_i + (1−λ) x_i′ with λ ~ Beta(α, α) (Zhang et al., ICLR 2018).
+  public struct Mixup: Codable, Sendable, Equatable {
+    /// Off for the baseline.
+    public var enabled = true
+    public var alpha = 1.0
+    /// How often λ is drawn.
+    public var lambda = LambdaScope.batch
+  }
+
+  /// Whether a batch shares one λ or each sample has its own.
+  public enum LambdaScope: String, ConfigurationChoice {
+    case batch, sample
+  }
+
+  /// Stochastic gradient descent.
+  public struct Optimizer: Codable, Sendable, Equatable {
+    public var learningRate = 0.1
+    public var momentum = 0.9
+    public var weightDecay = 1e-4
+    public var nesterov = false
+
+    enum CodingKeys: String, CodingKey {
+      case momentum, nesterov
+      case learningRate = "learning_rate"
+      case weightDecay = "weight_decay"
+    }
+  }
+
+  /// How the learning rate changes.
+  public struct Schedule: Codable, Sendable, Equatable {
+    public var kind = Kind.step
+    /// For `step`: fractions of all epochs at which the rate is multiplied by `factor`.
+    public var milestones = [0.3, 0.5, 0.9]
+    public var factor = 0.1
+    /// For `cosine`: epochs of linear warm-up.
+    public var warmupEpochs = 0.0
+
+    /// The schedules by name.
+    public enum Kind: String, ConfigurationChoice {
+      case constant, step, cosine
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case kind, milestones, factor
+      case warmupEpochs = "warmup_epochs"
+    }
+  }
+
+  /// Test accuracy and classifier convergence during training.
+  public struct Evaluation: Codable, Sendable, Equatable {
+    /// Every so many epochs, and after the last.
+    public var everyEpochs = 1
+    /// Images a step.
+    public var batchSize = 500
+
+    enum CodingKeys: String, CodingKey {
+      case everyEpochs = "every_epochs"
+      case batchSize = "batch_size"
+    }
+  }
+
+  /// Mixed training images pushed through the trained network.
+  public struct Capture: Codable, Sendable, Equatable {
+    /// Classes to capture, chosen at random; 0: all.
+    public var classCount = 3
+    /// Number of mixed images.
+    public var samples = 3000
+    /// λ ~ Beta(α, α).
+    public var alpha = 1.0
+    /// How often λ is drawn.
+    public var lambda = LambdaScope.sample
+    public var statistics = Statistics.batch
+    /// Images a step; batch statistics depend on it.
+    public var batchSize = 500
+
+    /// What batch norm normalises with.
+    public enum Statistics: String, ConfigurationChoice {
+      /// The batch's: the network "in train mode", as in the paper.
+      case batch
+      /// The running ones: evaluation mode.
+      case running
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case samples, alpha, lambda, statistics
+      case classCount = "class_count"
+      case batchSize = "batch_size"
+    }
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case name, seed, device, precision, threads, data, model, loss, mixup, optimizer, schedule, epochs
+    case batchSize = "batch_size"
+    case evaluation, capture
+  }
+}

@@ -1,0 +1,151 @@
+import Foundation
+
+/// What the worker is asked to do: one JSON document, its only argument.
+public enum WorkerRequest: Codable, Sendable {
+  /// Trains in a new run directory.
+  case train(configuration: Configuration, directory: String, command: [String])
+  /// Goes on with an interrupted run.
+  case resume(directory: String)
+  /// Measures accuracy and calibration on the test images.
+  case evaluate(directory: String)
+  /// Makes a capture with the run's configuration, some of it overridden.
+  case capture(directory: String, name: String, capture: Configuration.Capture, classes: [Int], seed: Int)
+  /// Looks a data set up, fetching it if asked, and verifies it.
+  case data(Configuration.Dataset, fetch: Bool)
+  /// Says what engine, devices and threads there are.
+  case doctor
+  /// Times training steps on random images.
+  case benchmark(Benchmark)
+
+  /// What a benchmark runs.
+  public struct Benchmark: Codable, Sendable {
+    public var model: String
+    public var precision: Configuration.Precision
+    public var batchSize: Int
+    public var steps: Int
+    public var warmup: Int
+    public var threads: Int
+    public var imageSize: Int
+    public var channels: Int
+    public var classes: Int
+
+    /// A benchmark of `steps` steps after `warmup` ones.
+    public init(
+      model: String, precision: Configuration.Precision, batchSize: Int, steps: Int, warmup: Int,
+      threads: Int,
+      imageSize: Int, channels: Int, classes: Int
+    ) {
+      self.model = model
+      self.precision = precision
+      self.batchSize = batchSize
+      self.steps = steps
+      self.warmup = warmup
+      self.threads = threads
+      self.imageSize = imageSize
+      self.channels = channels
+      self.classes = classes
+    }
+  }
+}
+
+/// What the worker says while it works: one JSON document a line on its standard output.
+public enum WorkerEvent: Codable, Sendable {
+  /// The engine is loaded.
+  case ready(compiled: String, loaded: String)
+  /// A line to read.
+  case note(String)
+  /// How far a training run is.
+  case progress(Progress)
+  /// A row of `metrics.jsonl` was written.
+  case metrics(MetricRow)
+  /// How far a download or check is, 0 to 1.
+  case fetching(String, Double)
+  /// The result that `--json` prints, as JSON.
+  case result(String)
+  /// The work ended before it was done.
+  case failed(Failure)
+
+  /// A moment of a training run.
+  public struct Progress: Codable, Sendable {
+    public var epoch: Int
+    public var epochs: Int
+    public var step: Int
+    public var steps: Int
+    public var loss: Double
+    public var imagesPerSecond: Double
+    public var secondsLeft: Double
+
+    /// Counting from 1, `step` of `steps` in `epoch` of `epochs`.
+    public init(
+      epoch: Int, epochs: Int, step: Int, steps: Int, loss: Double, imagesPerSecond: Double,
+      secondsLeft: Double
+    ) {
+      self.epoch = epoch
+      self.epochs = epochs
+      self.step = step
+      self.steps = steps
+      self.loss = loss
+      self.imagesPerSecond = imagesPerSecond
+      self.secondsLeft = secondsLeft
+    }
+  }
+}
+
+/// One line of `metrics.jsonl`: what was measured after an epoch. Times are left out, so that equal
+/// runs give equal files.
+public struct MetricRow: Codable, Sendable, Equatable {
+  /// Epochs done.
+  public var epoch: Int
+  /// Steps done.
+  public var step: Int
+  /// Learning rate of the last step.
+  public var learningRate: Double
+  /// Mean loss over the epoch's steps.
+  public var trainLoss: Double
+  /// Share of test images whose largest logit is their class; nil when it was not evaluated.
+  public var testAccuracy: Double?
+  /// Std / mean of the classifier's row norms (Figure 5).
+  public var classifierNormVariation: Double
+  /// Std of the cosines between different rows (Figure 5).
+  public var classifierCosineDeviation: Double
+
+  /// A row of measurements.
+  public init(
+    epoch: Int, step: Int, learningRate: Double, trainLoss: Double, testAccuracy: Double?,
+    classifierNormVariation: Double, classifierCosineDeviation: Double
+  ) {
+    self.epoch = epoch
+    self.step = step
+    self.learningRate = learningRate
+    self.trainLoss = trainLoss
+    self.testAccuracy = testAccuracy
+    self.classifierNormVariation = classifierNormVariation
+    self.classifierCosineDeviation = classifierCosineDeviation
+  }
+}
+
+extension JSONEncoder {
+  /// As this project writes JSON: snake_case keys in alphabetical order.
+  public static var collapse: JSONEncoder {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return encoder
+  }
+
+  /// The same, indented for people.
+  public static var collapsePretty: JSONEncoder {
+    let encoder = collapse
+    encoder.outputFormatting.insert(.prettyPrinted)
+    return encoder
+  }
+}
+
+extension JSONDecoder {
+  /// Reads what ``Foundation/JSONEncoder/collapse`` wrote.
+  public static var collapse: JSONDecoder {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return decoder
+  }
+}

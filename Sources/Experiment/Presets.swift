@@ -1,0 +1,22 @@
+/// The configurations that come with the program.
+public enum Presets {
+  /// Their YAML by name.
+  public static let all: [String: String] = [
+    "demo": text(PackageResources.demo_yaml),
+    "wrn-16-2-fashion-mnist": text(PackageResources.wrn_16_2_fashion_mnist_yaml),
+  ]
+
+  /// The preset of a name.
+  ///
+  /// - Throws: `Failure` with the nearest name.
+  public static func source(_ name: String) throws -> Configuration.Source {
+    guard let text = all[name] else {
+      throw Failure(
+        .usage, "there is no preset \"\(name)\"." + suggestion(for: name, among: all.keys),
+        remedies: ["Presets: \(all.keys.sorted().joined(separator: ", "))."])
+    }
+    return Configuration.Source(text: text, name: "preset \(name)")
+  }
+
+  private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}

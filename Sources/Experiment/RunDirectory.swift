@@ -1,0 +1,104 @@
+import Foundation
+import Safetensors
+
+/// A run's directory of plain files.
+public struct RunDirectory: Sendable {
+  /// Its path.
+  public let path: String
+
+  /// The directory at a path, which need not exist yet.
+  public init(_ path: String) { self.path = path }
+
+  public var configuration: String { path + "/config.yaml" }
+  public var manifest: String { path + "/manifest.json" }
+  public var metrics: String { path + "/metrics.jsonl" }
+  public var summary: String { path + "/summary.json" }
+  public var log: String { path + "/log.txt" }
+  public var checkpoints: String { path + "/checkpoints" }
+  public var captures: String { path + "/captures" }
+  public var figures: String { path + "/figures" }
+  /// Weights after the last epoch.
+  public var weights: String { checkpoints + "/last.safetensors" }
+  /// Where training stands: optimiser, position, metrics.
+  public var state: String { checkpoints + "/last-state.safetensors" }
+
+  /// A directory for a new run: `path`, which must not exist, or else the first of `runs/NAME`,
+  /// `runs/NAME-2`, … that does not.
+  ///
+  /// - Throws: `Failure` if it exists or cannot be made.
+  public static func create(at path: String?, name: String) throws -> RunDirectory {
+    if let path { return try make(path) }
+    for number in 1... {
+      let candidate = number == 1 ? "runs/\(name)" : "runs/\(name)-\(number)"
+      if FileManager.default.fileExists(atPath: candidate) { continue }
+      return try make(candidate)
+    }
+    fatalError("unreachable: the loop above has no end")
+  }
+
+  private static func make(_ path: String) throws -> RunDirectory {
+    if FileManager.default.fileExists(atPath: path) {
+      throw Failure(
+        .usage, "the output directory \(path) exists already.",
+        remedies: ["Choose another one with --out, or remove it; nothing in it was touched."])
+    }
+    let run = RunDirectory(path)
+    for directory in [run.checkpoints, run.captures, run.figures] {
+      do {
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+      } catch {
+        throw Failure(
+          .usage, "the output directory \(path) cannot be made (\(plainReason(error))).",
+          remedies: ["Choose a place that you may write to with --out."])
+      }
+    }
+    return run
+  }
+
+  /// The directory of an existing run.
+  ///
+  /// - Throws: `Failure` if it is not one.
+  public static func open(_ path: String) throws -> RunDirectory {
+    let run = RunDirectory(path)
+    guard FileManager.default.fileExists(atPath: run.configuration) else {
+      let why = FileManager.default.fileExists(atPath: path) ? "has no config.yaml" : "does not exist"
+      throw Failure(
+        .missing, "\(path) is not a run directory: it \(why).",
+        remedies: ["collapse train makes one; by default under runs/."])
+    }
+    return run
+  }
+
+  /// The configuration that the run was made with.
+  public func loadConfiguration() throws -> Configuration {
+    guard let text = try? String(contentsOfFile: configuration, encoding: .utf8) else {
+      throw Failure(.missing, "\(configuration) cannot be read.")
+    }
+    return try Configuration([.init(text: text, name: configuration)])
+  }
+
+  /// Replaces a text file atomically.
+  public static func write(_ text: String, to path: String) throws {
+    do {
+      try writeAtomically(to: path, [Data(text.utf8)])
+    } catch {
+      throw Failure(.internalError, "\(error)", remedies: ["Is the disk full, or the directory read-only?"])
+    }
+  }
+
+  /// Writes a value as indented JSON, atomically.
+  public static func write(json value: some Encodable, to path: String) throws {
+    try write(String(decoding: JSONEncoder.collapsePretty.encode(value), as: UTF8.self) + "\n", to: path)
+  }
+}
+
+/// The system's reason for a failed file operation, without Foundation's wrapping.
+public func plainReason(_ error: any Error) -> String {
+  let error = error as NSError
+  if let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError,
+    underlying.domain == NSPOSIXErrorDomain
+  {
+    return String(cString: strerror(Int32(underlying.code)))
+  }
+  return error.localizedDescription
+}

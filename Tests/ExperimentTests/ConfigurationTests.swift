@@ -1,0 +1,110 @@
+import Foundation
+import Testing
+
+@testable import Experiment
+
+@Suite struct ConfigurationTests {
+  static func load(_ yaml: String, _ assignments: String...) throws -> Configuration {
+    let sets = try assignments.map { try Configuration.Source(assignment: $0) }
+    return try Configuration([.init(text: yaml, name: "c.yaml")] + sets)
+  }
+
+  @Test func defaultsSurviveARoundTrip() throws {
+    var configuration = Configuration()
+    #expect(try Self.load("") == configuration)
+    #expect(try Self.load(configuration.yaml()) == configuration)
+    configuration.optimizer.weightDecay = 1e-5
+    configuration.data.classes = [4, 2]
+    configuration.schedule.milestones = [1, 0.5]
+    configuration.mixup.lambda = .sample
+    #expect(try Self.load(configuration.yaml()) == configuration)
+  }
+
+  @Test func laterSourcesOverride() throws {
+    let configuration = try Self.load(
+      "epochs: 3\noptimizer:\n  learning_rate: 0.5", "optimizer.learning_rate=0.25", "data.classes=[1,2]",
+      "name=x")
+    #expect(configuration.epochs == 3 && configuration.optimizer.learningRate == 0.25)
+    #expect(configuration.optimizer.momentum == 0.9)
+    #expect(configuration.data.classes == [1, 2] && configuration.name == "x")
+  }
+
+  @Test func wholeNumbersServeAsReals() throws {
+    #expect(try Self.load("mixup: {alpha: 2}").mixup.alpha == 2)
+    #expect(try Self.load("optimizer: {weight_decay: 1e-4}").optimizer.weightDecay == 1e-4)
+  }
+
+  /// YAML (or --set), and what its message must contain.
+  static let refusals: [(String, [String])] = [
+    ("optimzer: {}", ["c.yaml:1", "\"optimzer\"", "Did you mean \"optimizer\""]),
+    (
+      "seed: 1\noptimizer:\n  learning_rat: 1",
+      ["c.yaml:3", "optimizer.learning_rat", "\"optimizer.learning_rate\""]
+    ),
+    ("learning_rate: 1", ["\"learning_rate\"", "Keys here: name, seed"]),
+    ("epochs: many", ["c.yaml:1", "epochs must be a whole number, not many"]),
+    ("epochs: 1.5", ["epochs must be a whole number"]),
+    ("epochs: [1]", ["epochs must be a single value"]),
+    ("mixup: {enabled: 3}", ["mixup.enabled must be true or false"]),
+    ("optimizer: 3", ["optimizer is a group of keys"]),
+    ("data: {classes: 3}", ["data.classes must be a list"]),
+    ("data: {classes: [a, b]}", ["data.classes must be a list of whole numbers"]),
+    ("loss: cross_entropy", ["loss cannot be \"cross_entropy\"", "Did you mean \"cross-entropy\""]),
+    ("data: {dataset: fashionmnist}", ["data.dataset", "Did you mean \"fashion-mnist\""]),
+    ("mixup: {alpha: 0}", ["mixup.alpha cannot be 0.0", "positive"]),
+    ("mixup: {alpha: .nan}", ["mixup.alpha"]),
+    ("batch_size: 1", ["batch_size cannot be 1"]),
+    ("data: {classes: [1, 1]}", ["data.classes"]),
+    ("name: a/b", ["name cannot be"]),
+    ("epochs: 2\n  x: : 1", ["c.yaml is not valid YAML"]),
+    ("- 1", ["the configuration is a group of keys"]),
+  ]
+
+  @Test(arguments: refusals) func refuses(yaml: String, parts: [String]) {
+    #expect {
+      try Self.load(yaml)
+    } throws: { error in
+      guard let failure = error as? Failure, failure.status == .usage else { return false }
+      let text = failure.description
+      let missing = parts.filter { !text.contains($0) }
+      if !missing.isEmpty { Issue.record("\"\(text)\" lacks \(missing)") }
+      return missing.isEmpty
+    }
+  }
+
+  @Test func refusedAssignments() {
+    #expect { try Self.load("", "epochs") } throws: { "\($0)".contains("KEY=VALUE") }
+    #expect { try Self.load("", "epoch=3") } throws: { "\($0)".contains("Did you mean \"epochs\"") }
+  }
+
+  @Test func presetsAreValid() throws {
+    for name in Presets.all.keys { _ = try Configuration([Presets.source(name)]) }
+    #expect { try Presets.source("dmeo") } throws: { "\($0)".contains("Did you mean \"demo\"") }
+  }
+}
+
+@Suite struct SpellingTests {
+  @Test func distances() {
+    #expect(editDistance("kitten", "sitting") == 3)
+    #expect(editDistance("abcd", "abdc") == 1)
+    #expect(editDistance("", "abc") == 3)
+    #expect(nearest(to: "learning_rat", among: ["learning_rate", "seed"]) == "learning_rate")
+    #expect(nearest(to: "zzzzzz", among: ["learning_rate", "seed"]) == nil)
+  }
+}
+
+@Suite struct RunDirectoryTests {
+  @Test func neverReusesADirectory() throws {
+    let base = FileManager.default.temporaryDirectory.path + "/run-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: base) }
+    let run = try RunDirectory.create(at: base, name: "x")
+    try RunDirectory.write("a", to: run.log)
+    #expect { try RunDirectory.create(at: base, name: "x") } throws: { ($0 as? Failure)?.status == .usage }
+    #expect(try String(contentsOfFile: run.log, encoding: .utf8) == "a")
+    #expect { try RunDirectory.create(at: run.log + "/x", name: "x") } throws: {
+      "\($0)".contains("cannot be made")
+    }
+    #expect { try RunDirectory.open(base + "/none") } throws: { ($0 as? Failure)?.status == .missing }
+    #expect { try RunDirectory.open(base) } throws: { "\($0)".contains("config.yaml") }
+  }
+}
