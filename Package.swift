@@ -45,7 +45,9 @@ let package = Package(
     module("Torch", ["CTorch", "Safetensors"]),
     module("NN", ["Torch"]),
     module("Models", ["NN", "Torch"]),
+    module("Geometry", ["Torch"]),
 
+    tests("GeometryTests", ["Geometry", "Torch"]),
     tests("SafetensorsTests", ["Safetensors"]),
     tests("ExperimentTests", ["Experiment"]),
     tests("NNTests", ["NN", "Torch"], fixtures: true),
