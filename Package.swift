@@ -45,6 +45,7 @@ let package = Package(
     module("Torch", ["CTorch", "Safetensors"]),
     module("NN", ["Torch"]),
     module("Models", ["NN", "Torch"]),
+    module("Datasets", ["Torch", "Randomness"]),
     module("Geometry", ["Torch"]),
 
     tests("GeometryTests", ["Geometry", "Torch"]),

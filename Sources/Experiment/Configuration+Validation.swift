@@ -25,6 +25,9 @@ extension Configuration {
       Set(data.classes).count == data.classes.count && data.classes.count != 1
         && data.classes.allSatisfy { $0 >= 0 },
       "data.classes", data.classes, "two or more different class numbers, or empty for all")
+    try require(
+      (data.dataset == .idx) == !data.path.isEmpty, "data.path", "\"\(data.path)\"",
+      data.dataset == .idx ? "the directory of the IDX files" : "empty for \(data.dataset.rawValue)")
     try natural(data.trainLimit, "data.train_limit")
     try natural(data.testLimit, "data.test_limit")
     try natural(data.padding, "data.padding")
@@ -53,6 +56,9 @@ extension Configuration {
       "0 (all) or at least 2")
     try positive(capture.samples, "capture.samples")
     try positive(capture.alpha, "capture.alpha")
+    try require(
+      (0...1).contains(capture.sameClassShare), "capture.same_class_share", capture.sameClassShare,
+      "in [0, 1]")
     try require(capture.batchSize >= 2, "capture.batch_size", capture.batchSize, "at least 2")
   }
 }

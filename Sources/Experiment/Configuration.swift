@@ -56,6 +56,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// What is trained on.
   public struct Data: Codable, Sendable, Equatable {
     public var dataset = Dataset.fashionMNIST
+    /// Directory of the files of `idx`; other data sets are found by themselves.
+    public var path = ""
     /// Classes to keep, by number; empty: all. They are renumbered in this order.
     public var classes: [Int] = []
     /// At most so many training images; 0: all.
@@ -67,7 +69,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var padding = 4
 
     enum CodingKeys: String, CodingKey {
-      case dataset, classes, augmentation, padding
+      case dataset, path, classes, augmentation, padding
       case trainLimit = "train_limit"
       case testLimit = "test_limit"
     }
@@ -76,6 +78,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// The data sets by name.
   public enum Dataset: String, ConfigurationChoice {
     case fashionMNIST = "fashion-mnist"
+    /// Four IDX files named as MNIST's, in `data.path`.
+    case idx
   }
 
   /// Random changes of training images.
@@ -165,6 +169,9 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var classCount = 3
     /// Number of mixed images.
     public var samples = 3000
+    /// Share of the samples whose two images are of one class; with three classes a third is
+    /// what chance would give.
+    public var sameClassShare = 1.0 / 3
     /// λ ~ Beta(α, α).
     public var alpha = 1.0
     /// How often λ is drawn.
@@ -184,6 +191,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     enum CodingKeys: String, CodingKey {
       case samples, alpha, lambda, statistics
       case classCount = "class_count"
+      case sameClassShare = "same_class_share"
       case batchSize = "batch_size"
     }
   }

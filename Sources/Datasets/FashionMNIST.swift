@@ -1,0 +1,145 @@
+import Foundation
+
+/// FashionMNIST (Xiao, Rasul & Vollgraf, 2017): 70,000 grey images of clothing, 28×28, ten classes.
+public enum FashionMNIST {
+  /// What the classes are called.
+  public static let classNames = [
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+  ]
+  /// SHA-256 of the uncompressed files.
+  static let digests = [
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+  ]
+  /// Sizes of the gzipped files of the official download, in bytes.
+  static let downloads = [
+    "train-images-idx3-ubyte": 26_421_880, "train-labels-idx1-ubyte": 29_515,
+    "t10k-images-idx3-ubyte": 4_422_102, "t10k-labels-idx1-ubyte": 5_148,
+  ]
+  static let officialSite = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+  static let debianPackage = "dataset-fashion-mnist"
+  static let debianDirectory = "usr/share/datasets/fashion-mnist"
+
+  /// Told what is being done and how far it is, 0 to 1.
+  public typealias Reporting = (_ action: String, _ fraction: Double) -> Void
+
+  /// Where fetched files are kept: `COLLAPSE_CACHE`, or `collapse` in the user's cache directory.
+  static var cache: String {
+    let environment = ProcessInfo.processInfo.environment
+    if let own = environment["COLLAPSE_CACHE"], !own.isEmpty { return own }
+    let base =
+      environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory() + "/.cache"
+    return base + "/collapse"
+  }
+
+  /// The first directory that has the files: below `COLLAPSE_DATA`, Debian's package, the cache.
+  ///
+  /// - Throws: `DatasetError` if `COLLAPSE_DATA` names a directory that does not exist.
+  public static func locate() throws -> String? {
+    var candidates: [String] = []
+    if let own = ProcessInfo.processInfo.environment["COLLAPSE_DATA"], !own.isEmpty {
+      guard FileManager.default.fileExists(atPath: own) else {
+        throw DatasetError(
+          .missing, "COLLAPSE_DATA names \(own), which does not exist.",
+          remedies: ["Set it to the directory with your data sets, or unset it to have them fetched."])
+      }
+      candidates += ["\(own)/fashion-mnist", own]
+    }
+    candidates += ["/\(debianDirectory)", "\(cache)/\(debianDirectory)", "\(cache)/fashion-mnist"]
+    return candidates.first { IDXFiles(directory: $0).isPresent }
+  }
+
+  /// Reads and verifies the data set, fetching it first where it is not at hand.
+  ///
+  /// - Throws: `DatasetError` if it cannot be had, or its files are not what they should be.
+  public static func load(fetch: Bool = true, reporting: Reporting = { _, _ in }) throws -> ImageDataset {
+    guard let directory = try locate() ?? (fetch ? self.fetch(reporting) : nil) else {
+      throw DatasetError(
+        .missing, "FashionMNIST is not on this machine.", remedies: ["collapse data fetch fashion-mnist"])
+    }
+    reporting("verifying \(directory)", 0)
+    let dataset = try IDXFiles(directory: directory).load(
+      name: "FashionMNIST", classNames: classNames, digests: digests)
+    reporting("verified \(directory)", 1)
+    return dataset
+  }
+
+  /// Brings the files to the cache: from Debian's archive where apt is configured, else from the
+  /// official site. Gives their directory.
+  static func fetch(_ reporting: Reporting) throws -> String {
+    do {
+      try FileManager.default.createDirectory(atPath: cache, withIntermediateDirectories: true)
+    } catch {
+      throw DatasetError(
+        .missing, "the cache directory \(cache) cannot be made.",
+        remedies: ["Set COLLAPSE_CACHE to a directory that you may write to."])
+    }
+    let staging = "\(cache)/fetching-\(ProcessInfo.processInfo.processIdentifier)"
+    try? FileManager.default.createDirectory(atPath: staging, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: staging) }
+    var problems: [String] = []
+    for (source, attempt) in [("apt-get", fetchFromDebian), ("the official site", fetchFromOfficialSite)] {
+      do {
+        let directory = try attempt(staging, reporting)
+        // Verified before it takes its place, so that the cache never holds half a data set.
+        _ = try IDXFiles(directory: directory).load(
+          name: "FashionMNIST", classNames: classNames, digests: digests)
+        let place = "\(cache)/fashion-mnist"
+        try? FileManager.default.removeItem(atPath: place)
+        try FileManager.default.moveItem(atPath: directory, toPath: place)
+        return place
+      } catch {
+        problems.append("from \(source): \(error)")
+      }
+    }
+    throw DatasetError(
+      .missing, "FashionMNIST could not be fetched: \(problems.joined(separator: "; ")).",
+      remedies: [
+        "On Debian or Ubuntu: sudo apt-get update && sudo apt-get install \(debianPackage)",
+        "Or put the four IDX files into a directory and set COLLAPSE_DATA to it.",
+      ])
+  }
+
+  private static func fetchFromDebian(_ staging: String, _ reporting: Reporting) throws -> String {
+    guard Tool.find("dpkg") != nil else { throw DatasetError(.missing, "dpkg is not installed") }
+    reporting("fetching \(debianPackage) (30 MB) with apt-get", 0)
+    let download = try Tool.run("apt-get", ["download", "-q", debianPackage], directory: staging) {
+      let files = (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
+      let bytes = files.reduce(0) { $0 + Self.size("\(staging)/\($1)") }
+      reporting("fetching \(debianPackage) with apt-get", min(1, Double(bytes) / 30e6))
+    }
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
+    guard download.status == 0, let package = files.first(where: { $0.hasSuffix(".deb") }) else {
+      let why = download.standardError.split(separator: "\n").first ?? "no package was downloaded"
+      throw DatasetError(.missing, String(why))
+    }
+    let unpacking = try Tool.run("dpkg", ["-x", "\(staging)/\(package)", "\(staging)/unpacked"])
+    guard unpacking.status == 0 else { throw DatasetError(.malformed, unpacking.standardError) }
+    return "\(staging)/unpacked/\(debianDirectory)"
+  }
+
+  private static func fetchFromOfficialSite(_ staging: String, _ reporting: Reporting) throws -> String {
+    let directory = "\(staging)/official"
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    for (name, size) in downloads.sorted(by: { $0.key < $1.key }) {
+      let target = "\(directory)/\(name).gz"
+      let arguments = [
+        "--fail", "--silent", "--show-error", "--location", "--retry", "2", "--connect-timeout", "10",
+        "--output", target, "\(officialSite)/\(name).gz",
+      ]
+      let output = try Tool.run("curl", arguments) {
+        reporting("fetching \(name)", min(1, Double(Self.size(target)) / Double(size)))
+      }
+      guard output.status == 0 else {
+        throw DatasetError(.missing, output.standardError.trimmingCharacters(in: .whitespacesAndNewlines))
+      }
+    }
+    return directory
+  }
+
+  private static func size(_ path: String) -> Int {
+    ((try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int) ?? 0
+  }
+}

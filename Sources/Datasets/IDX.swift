@@ -1,0 +1,74 @@
+import Foundation
+
+/// A file of unsigned bytes in the IDX format of MNIST, plain or gzipped.
+///
+/// Two zero bytes, a type byte (0x08: unsigned byte), the number of dimensions, each size as four
+/// big-endian bytes, and the elements.
+public struct IDXFile: Sendable {
+  /// Sizes of the dimensions.
+  public let shape: [Int]
+  /// The elements, row-major.
+  public let elements: Data
+  /// The whole uncompressed content, header included.
+  public let content: Data
+
+  /// Reads a file of the given number of dimensions.
+  ///
+  /// - Throws: `DatasetError` for a file that is missing, cut short, too long, not gzip or not IDX.
+  public init(path: String, rank: Int) throws {
+    content = try Self.uncompressed(path)
+    let header = 4 + 4 * rank
+    guard content.count >= header else {
+      throw DatasetError(
+        .malformed, "\(path) is cut short: \(content.count) bytes, its header alone takes \(header).")
+    }
+    let bytes = [UInt8](content.prefix(header))
+    guard bytes[0] == 0, bytes[1] == 0, bytes[2] == 8, bytes[3] == rank else {
+      let found = bytes[0..<4].map { String(format: "%02x", $0) }.joined(separator: " ")
+      throw DatasetError(
+        .malformed,
+        "\(path) is not an IDX file of bytes with \(rank) dimensions: it starts with \(found), not 00 00 08 0\(rank)."
+      )
+    }
+    let sizes = (0..<rank).map { index in
+      (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * index + $1]) }
+    }
+    let (count, overflow) = sizes.reduce((1, false)) { product, size in
+      let next = product.0.multipliedReportingOverflow(by: size)
+      return (next.partialValue, product.1 || next.overflow)
+    }
+    guard !overflow, content.count - header == count else {
+      let problem = !overflow && content.count - header > count ? "is too long" : "is cut short"
+      throw DatasetError(
+        .malformed,
+        "\(path) \(problem): its header announces \(sizes.map(String.init).joined(separator: "×")) elements, "
+          + "\(content.count - header) bytes are there.")
+    }
+    shape = sizes
+    elements = content[(content.startIndex + header)...]
+  }
+
+  private static func uncompressed(_ path: String) throws -> Data {
+    let data: Data
+    do {
+      data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
+    } catch {
+      let exists = FileManager.default.fileExists(atPath: path)
+      throw DatasetError(.missing, "\(path) \(exists ? "cannot be read" : "does not exist").")
+    }
+    guard data.prefix(2) == Data([0x1f, 0x8b]) else { return data }
+    let output = try Tool.run("gzip", ["-dc", path])
+    guard output.status == 0 else {
+      let why = output.standardError.split(separator: "\n").last { !$0.isEmpty } ?? "gzip failed"
+      throw DatasetError(
+        .malformed, "\(path) is damaged or cut short (\(why.trimmingCharacters(in: .whitespaces))).")
+    }
+    return output.standardOutput
+  }
+
+  /// SHA-256 of the uncompressed content, in hexadecimal.
+  public func digest() throws -> String {
+    let output = try Tool.run("sha256sum", [], input: content)
+    return String(decoding: output.standardOutput.prefix(64), as: UTF8.self)
+  }
+}
