@@ -1,3 +1,4 @@
+import Foundation
 import Yams
 
 extension Configuration {
@@ -37,7 +38,7 @@ extension Configuration {
   /// - Throws: `Failure` for text that is not YAML, keys that don't exist (with the nearest that
   ///   does), values of the wrong type or out of range; each with file and line.
   public init(_ sources: [Source]) throws {
-    var merged = try YAMLEncoder().node(of: Configuration())
+    var merged = try Node(of: Configuration())
     let schema = merged
     for source in sources {
       guard let node = try Self.parse(source) else { continue }
@@ -54,7 +55,7 @@ extension Configuration {
   }
 
   /// The configuration as YAML, every key set.
-  public func yaml() throws -> String { try YAMLEncoder().encode(self) }
+  public func yaml() throws -> String { try Yams.serialize(node: Node(of: self)) }
 
   private static func parse(_ source: Source) throws -> Node? {
     do {
@@ -135,13 +136,35 @@ extension Configuration {
       guard case .mapping(let mapping) = node else { return [path.joined(separator: ".")] }
       return mapping.flatMap { walk($0.value, path + [$0.key.string ?? ""]) }
     }
-    return (try? YAMLEncoder().node(of: Configuration())).map { walk($0, []) } ?? []
+    return (try? Node(of: Configuration())).map { walk($0, []) } ?? []
   }()
 }
 
-extension YAMLEncoder {
-  /// The tree of a value's YAML form.
-  fileprivate func node(of value: some Encodable) throws -> Node {
-    try Yams.compose(yaml: encode(value)) ?? .mapping(.init([]))
+extension Node {
+  /// The tree of a value's YAML form, every number to its last digit.
+  ///
+  /// Yams writes fewer digits than a double has and JSON's encoder forgets the order of keys: so the
+  /// tree is taken from the one and the numbers from the other.
+  fileprivate init(of value: some Encodable) throws {
+    let tree = try Yams.compose(yaml: YAMLEncoder().encode(value)) ?? .mapping(.init([]))
+    let json = try String(decoding: JSONEncoder().encode(value), as: UTF8.self)
+    self = try tree.replacingNumbers(from: Yams.compose(yaml: json) ?? tree)
+  }
+
+  private func replacingNumbers(from exact: Node) -> Node {
+    switch self {
+    case .mapping(var mapping):
+      for key in mapping.keys {
+        guard let child = mapping[key], let other = exact[key.string ?? ""] else { continue }
+        mapping[key] = child.replacingNumbers(from: other)
+      }
+      return .mapping(mapping)
+    case .sequence(var sequence):
+      for (index, other) in zip(sequence.indices, exact.array()) {
+        sequence[index] = sequence[index].replacingNumbers(from: other)
+      }
+      return .sequence(sequence)
+    default: return float != nil && exact.float != nil ? exact : self
+    }
   }
 }
