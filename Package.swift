@@ -38,15 +38,32 @@ let package = Package(
       ]),
     module("Safetensors"),
     module("Randomness"),
+    module("SystemTools"),
     .target(
       name: "Experiment",
       dependencies: ["Safetensors", .product(name: "Yams", package: "Yams")],
       resources: [.embedInCode("Presets")], swiftSettings: strict),
+    module("Figures", ["Experiment", "Safetensors", "SystemTools"]),
     module("Torch", ["CTorch", "Safetensors"]),
     module("NN", ["Torch"]),
     module("Models", ["NN", "Torch"]),
-    module("Datasets", ["Torch", "Randomness"]),
+    module("Datasets", ["Torch", "Randomness", "SystemTools"]),
     module("Geometry", ["Torch"]),
+    module(
+      "Training",
+      ["Models", "Datasets", "Geometry", "Experiment", "NN", "Torch", "Randomness", "SystemTools"]),
+    .executableTarget(
+      name: "collapse",
+      dependencies: [
+        "Figures", "Experiment", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "collapse-worker",
+      dependencies: [
+        "Training", "Models", "Datasets", "Experiment", "NN", "Safetensors", "SystemTools", "Torch",
+      ],
+      swiftSettings: strict),
 
     tests("GeometryTests", ["Geometry", "Torch"]),
     tests("SafetensorsTests", ["Safetensors"]),

@@ -1,4 +1,5 @@
 import Foundation
+import SystemTools
 
 /// FashionMNIST (Xiao, Rasul & Vollgraf, 2017): 70,000 grey images of clothing, 28×28, ten classes.
 public enum FashionMNIST {
@@ -76,6 +77,7 @@ public enum FashionMNIST {
         .missing, "the cache directory \(cache) cannot be made.",
         remedies: ["Set COLLAPSE_CACHE to a directory that you may write to."])
     }
+    removeAbandonedDownloads()
     let staging = "\(cache)/fetching-\(ProcessInfo.processInfo.processIdentifier)"
     try? FileManager.default.createDirectory(atPath: staging, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: staging) }
@@ -100,6 +102,16 @@ public enum FashionMNIST {
         "On Debian or Ubuntu: sudo apt-get update && sudo apt-get install \(debianPackage)",
         "Or put the four IDX files into a directory and set COLLAPSE_DATA to it.",
       ])
+  }
+
+  /// Removes what fetches that were killed have left.
+  private static func removeAbandonedDownloads() {
+    for entry in (try? FileManager.default.contentsOfDirectory(atPath: cache)) ?? [] {
+      guard entry.hasPrefix("fetching-"), let process = Int32(entry.dropFirst(9)) else { continue }
+      if kill(process, 0) != 0, errno == ESRCH {
+        try? FileManager.default.removeItem(atPath: "\(cache)/\(entry)")
+      }
+    }
   }
 
   private static func fetchFromDebian(_ staging: String, _ reporting: Reporting) throws -> String {

@@ -1,4 +1,5 @@
 import Foundation
+import SystemTools
 
 /// A file of unsigned bytes in the IDX format of MNIST, plain or gzipped.
 ///

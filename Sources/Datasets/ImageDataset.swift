@@ -44,14 +44,17 @@ public struct ImageDataset: Sendable {
   /// Number of classes.
   public var classes: Int { classNames.count }
 
-  /// A data set; its normalisation is computed from the training images.
-  public init(name: String, classNames: [String], training: ImageSet, test: ImageSet, origin: String) throws {
+  /// A data set; unless given, its normalisation is computed from the training images.
+  public init(
+    name: String, classNames: [String], training: ImageSet, test: ImageSet, origin: String,
+    normalization: Normalization? = nil
+  ) throws {
     self.name = name
     self.classNames = classNames
     self.training = training
     self.test = test
     self.origin = origin
-    normalization = try Normalization(of: training.images)
+    self.normalization = try normalization ?? Normalization(of: training.images)
   }
 
   /// The part with only some classes, renumbered in the order given, and at most so many images.
@@ -96,6 +99,7 @@ public struct ImageDataset: Sendable {
     return try ImageDataset(
       name: name, classNames: classNames,
       training: ImageSet(images: training.images.to(device).checked(), labels: training.labels),
-      test: ImageSet(images: test.images.to(device).checked(), labels: test.labels), origin: origin)
+      test: ImageSet(images: test.images.to(device).checked(), labels: test.labels), origin: origin,
+      normalization: normalization)
   }
 }

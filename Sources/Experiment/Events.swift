@@ -2,14 +2,15 @@ import Foundation
 
 /// What the worker is asked to do: one JSON document, its only argument.
 public enum WorkerRequest: Codable, Sendable {
-  /// Trains in a new run directory.
-  case train(configuration: Configuration, directory: String, command: [String])
+  /// Trains in a new run directory; without one, under `runs/`.
+  case train(configuration: Configuration, directory: String?, command: [String])
   /// Goes on with an interrupted run.
-  case resume(directory: String)
+  case resume(directory: String, command: [String])
   /// Measures accuracy and calibration on the test images.
   case evaluate(directory: String)
   /// Makes a capture with the run's configuration, some of it overridden.
-  case capture(directory: String, name: String, capture: Configuration.Capture, classes: [Int], seed: Int)
+  case capture(
+    directory: String, name: String, options: Configuration.Capture, classes: [Int], seed: Int?)
   /// Looks a data set up, fetching it if asked, and verifies it.
   case data(Configuration.Dataset, fetch: Bool)
   /// Says what engine, devices and threads there are.
@@ -19,32 +20,21 @@ public enum WorkerRequest: Codable, Sendable {
 
   /// What a benchmark runs.
   public struct Benchmark: Codable, Sendable {
-    public var model: String
-    public var precision: Configuration.Precision
-    public var batchSize: Int
-    public var steps: Int
-    public var warmup: Int
-    public var threads: Int
-    public var imageSize: Int
-    public var channels: Int
-    public var classes: Int
+    public var model = "wrn-16-2"
+    public var precision = Configuration.Precision.auto
+    public var device = "auto"
+    public var batchSize = 128
+    public var steps = 20
+    /// Steps before those that are timed.
+    public var warmup = 3
+    /// 0: as many as there are cores.
+    public var threads = 0
+    public var imageSize = 32
+    public var channels = 3
+    public var classes = 10
 
-    /// A benchmark of `steps` steps after `warmup` ones.
-    public init(
-      model: String, precision: Configuration.Precision, batchSize: Int, steps: Int, warmup: Int,
-      threads: Int,
-      imageSize: Int, channels: Int, classes: Int
-    ) {
-      self.model = model
-      self.precision = precision
-      self.batchSize = batchSize
-      self.steps = steps
-      self.warmup = warmup
-      self.threads = threads
-      self.imageSize = imageSize
-      self.channels = channels
-      self.classes = classes
-    }
+    /// The benchmark of the README's table.
+    public init() {}
   }
 }
 
@@ -52,6 +42,8 @@ public enum WorkerRequest: Codable, Sendable {
 public enum WorkerEvent: Codable, Sendable {
   /// The engine is loaded.
   case ready(compiled: String, loaded: String)
+  /// The run's directory was made.
+  case started(directory: String)
   /// A line to read.
   case note(String)
   /// How far a training run is.
@@ -62,6 +54,8 @@ public enum WorkerEvent: Codable, Sendable {
   case fetching(String, Double)
   /// The result that `--json` prints, as JSON.
   case result(String)
+  /// Training was stopped by a signal; `directory` holds a checkpoint to go on from.
+  case interrupted(directory: String)
   /// The work ended before it was done.
   case failed(Failure)
 
@@ -121,6 +115,17 @@ public struct MetricRow: Codable, Sendable, Equatable {
     self.testAccuracy = testAccuracy
     self.classifierNormVariation = classifierNormVariation
     self.classifierCosineDeviation = classifierCosineDeviation
+  }
+}
+
+extension MetricRow {
+  /// The row as a line to read.
+  public var line: String {
+    func shown(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
+    let accuracy = testAccuracy.map { ", test accuracy \(shown(100 * $0, 2)) %" } ?? ""
+    return "epoch \(epoch): loss \(shown(trainLoss, 4))\(accuracy), "
+      + "classifier norms ±\(shown(100 * classifierNormVariation, 1)) %, "
+      + "cosines ±\(shown(classifierCosineDeviation, 3))"
   }
 }
 

@@ -27,7 +27,10 @@ public struct RunDirectory: Sendable {
   ///
   /// - Throws: `Failure` if it exists or cannot be made.
   public static func create(at path: String?, name: String) throws -> RunDirectory {
-    if let path { return try make(path) }
+    if let path {
+      try refusePresent(path)
+      return try make(path)
+    }
     for number in 1... {
       let candidate = number == 1 ? "runs/\(name)" : "runs/\(name)-\(number)"
       if FileManager.default.fileExists(atPath: candidate) { continue }
@@ -36,12 +39,16 @@ public struct RunDirectory: Sendable {
     fatalError("unreachable: the loop above has no end")
   }
 
-  private static func make(_ path: String) throws -> RunDirectory {
+  /// Refuses a place for a new run where something is already.
+  public static func refusePresent(_ path: String) throws {
     if FileManager.default.fileExists(atPath: path) {
       throw Failure(
         .usage, "the output directory \(path) exists already.",
         remedies: ["Choose another one with --out, or remove it; nothing in it was touched."])
     }
+  }
+
+  private static func make(_ path: String) throws -> RunDirectory {
     let run = RunDirectory(path)
     for directory in [run.checkpoints, run.captures, run.figures] {
       do {
@@ -75,6 +82,50 @@ public struct RunDirectory: Sendable {
       throw Failure(.missing, "\(configuration) cannot be read.")
     }
     return try Configuration([.init(text: text, name: configuration)])
+  }
+
+  /// Adds a row to the metrics.
+  ///
+  /// - Throws: `Failure` if it cannot be written whole.
+  public func append(_ row: MetricRow) throws {
+    try Self.append(JSONEncoder.collapse.encode(row) + Data("\n".utf8), to: metrics)
+  }
+
+  /// The rows of the metrics so far.
+  public func metricRows() throws -> [MetricRow] {
+    guard let text = try? String(contentsOfFile: metrics, encoding: .utf8) else { return [] }
+    return try text.split(separator: "\n").enumerated().map { index, line in
+      do {
+        return try JSONDecoder.collapse.decode(MetricRow.self, from: Data(line.utf8))
+      } catch {
+        throw Failure(.badData, "\(metrics):\(index + 1) is not a row of metrics.")
+      }
+    }
+  }
+
+  /// Drops the rows of later epochs, which a resumed run makes again, and a last line cut short.
+  public func keepMetrics(throughEpoch epoch: Int) throws {
+    guard let text = try? String(contentsOfFile: metrics, encoding: .utf8) else { return }
+    let kept = text.split(separator: "\n").filter { line in
+      let row = try? JSONDecoder.collapse.decode(MetricRow.self, from: Data(line.utf8))
+      return row.map { $0.epoch <= epoch } ?? false
+    }
+    try Self.write(kept.map { $0 + "\n" }.joined(), to: metrics)
+  }
+
+  /// Adds bytes to the end of a file.
+  public static func append(_ data: Data, to path: String) throws {
+    let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+    defer { if descriptor >= 0 { close(descriptor) } }
+    let count =
+      descriptor < 0 ? -1 : data.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+    guard count == data.count else {
+      let reason =
+        count < 0 ? String(cString: strerror(errno)) : "only \(count) of \(data.count) bytes fitted"
+      throw Failure(
+        .internalError, "\(path) could not be written (\(reason)).",
+        remedies: ["Is the disk full, or the directory read-only?"])
+    }
   }
 
   /// Replaces a text file atomically.

@@ -21,6 +21,8 @@ public protocol Classifier: AnyObject {
   var variables: Variables { get }
   /// The classifier's weight W, C×d.
   var classifier: Tensor { get }
+  /// The classifier's bias, C; nil if it has none.
+  var bias: Tensor? { get }
   /// Features and logits of N×channels×H×W images; their type is the type of the matrix products.
   func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics) -> ModelOutput
 }

@@ -59,6 +59,7 @@ public final class WideResNet: Classifier {
   }
 
   public var classifier: Tensor { head.weight }
+  public var bias: Tensor? { head.bias }
 
   public func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics) -> ModelOutput {
     var x = stem(images)

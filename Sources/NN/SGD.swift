@@ -53,16 +53,22 @@ public final class SGD {
 
   /// Goes on from the velocities that ``state()`` gave.
   ///
-  /// - Throws: `LoadingError` if one is missing or has another shape.
+  /// - Throws: `LoadingError` if one is missing or has another shape; nothing is changed then.
   public func load(_ state: [String: Tensor]) throws {
+    try check(state)
     guard !state.isEmpty else { return }
-    for ((name, tensor), velocity) in zip(parameters, velocities) {
-      guard let stored = state[name], stored.shape == tensor.shape else {
-        let found = state[name].map { "shape \($0.shape)" } ?? "nothing"
-        throw LoadingError(name: name, reason: "expected a velocity of shape \(tensor.shape), found \(found)")
-      }
-      try velocity.assign(stored)
-    }
+    for ((name, _), velocity) in zip(parameters, velocities) { try velocity.assign(state[name]!) }
     hasStarted = true
+  }
+
+  /// Whether ``load(_:)`` can take these velocities.
+  ///
+  /// - Throws: `LoadingError` if one is missing or has another shape.
+  public func check(_ state: [String: Tensor]) throws {
+    guard !state.isEmpty else { return }
+    for (name, tensor) in parameters where state[name]?.shape != tensor.shape {
+      let found = state[name].map { "shape \($0.shape)" } ?? "nothing"
+      throw LoadingError(name: name, reason: "expected a velocity of shape \(tensor.shape), found \(found)")
+    }
   }
 }

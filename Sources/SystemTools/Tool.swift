@@ -1,31 +1,42 @@
 import Foundation
 
-/// The system's own programs (gzip, sha256sum, apt-get, dpkg, curl), run with arguments and no shell.
-enum Tool {
+/// A program that could not be run.
+public struct ToolError: Error, CustomStringConvertible, Equatable {
+  /// Which one, and why.
+  public var reason: String
+
+  public var description: String { reason }
+}
+
+/// Programs of the system (gzip, apt-get, git, python, …), run with arguments and no shell.
+public enum Tool {
   /// What a finished program left.
-  struct Output {
-    var status: Int32
-    var standardOutput: Data
-    var standardError: String
+  public struct Output: Sendable {
+    /// Its exit status, or the number of the signal that ended it.
+    public var status: Int32
+    /// All that it printed.
+    public var standardOutput: Data
+    /// All that it printed to standard error.
+    public var standardError: String
   }
 
   /// The full path of a program, or nil if it is not installed.
-  static func find(_ name: String) -> String? {
+  public static func find(_ name: String) -> String? {
     let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
     return path.split(separator: ":").map { "\($0)/\(name)" }.first {
       FileManager.default.isExecutableFile(atPath: $0)
     }
   }
 
-  /// Runs a program to its end.
+  /// Runs a program, by name or by path, to its end.
   ///
   /// - Parameter poll: called fifty times a second while it runs.
-  /// - Throws: `DatasetError` if it is not installed or cannot be started.
-  static func run(
+  /// - Throws: `ToolError` if it is not installed or cannot be started.
+  public static func run(
     _ name: String, _ arguments: [String], input: Data? = nil, directory: String? = nil, poll: () -> Void = {}
   ) throws -> Output {
-    guard let path = find(name) else {
-      throw DatasetError(.missing, "the program \(name) is not installed.", remedies: ["Install \(name)."])
+    guard let path = name.contains("/") ? name : find(name) else {
+      throw ToolError(reason: "the program \(name) is not installed")
     }
     let process = Process()
     process.executableURL = URL(fileURLWithPath: path)
@@ -39,10 +50,9 @@ enum Tool {
       do {
         try contents.write(to: URL(fileURLWithPath: file))
       } catch {
-        throw DatasetError(
-          .missing,
-          "the temporary directory \(FileManager.default.temporaryDirectory.path) cannot be written.",
-          remedies: ["Set TMPDIR to a directory with room."])
+        let directory = FileManager.default.temporaryDirectory.path
+        throw ToolError(
+          reason: "the temporary directory \(directory) cannot be written (set TMPDIR to one with room)")
       }
     }
     process.standardInput = FileHandle(forReadingAtPath: files[0])
@@ -51,7 +61,7 @@ enum Tool {
     do {
       try process.run()
     } catch {
-      throw DatasetError(.missing, "\(path) could not be started: \(error.localizedDescription)")
+      throw ToolError(reason: "\(path) could not be started: \(error.localizedDescription)")
     }
     while process.isRunning {
       usleep(20_000)

@@ -1,0 +1,131 @@
+import Experiment
+import Foundation
+import Safetensors
+
+/// The paper's picture (Figures 1, 2 and 7 to 12): last-layer activations of mixed training images
+/// of three classes, projected as in appendix B.2, with the classifier in black.
+///
+/// Needs a capture of three classes: `projection` (n×2), `classifier_projection` (3×2), `labels`,
+/// `partner_labels`, `lambda`, `logits` and `classes`. Hue and shape tell same-class mixtures from
+/// different-class ones; shade is min(λ, 1−λ), 0 for a plain image and ½ for an even mixture, so
+/// that (i, i′, λ) and (i′, i, 1−λ), which are the same image, look the same.
+public struct ActivationsFigure: Sendable {
+  /// A mixture in the plane.
+  struct Point: Encodable {
+    var x, y: Double
+    var kind: String
+    var mixing, lambda: Double
+    var first, second: String
+    var probabilityFirst, probabilitySecond: Double
+  }
+
+  let points: [Point]
+  /// The three rows, as captured.
+  let rows: [(name: String, x: Double, y: Double)]
+  let title: String
+  let subtitle: String
+
+  /// Reads a capture.
+  ///
+  /// - Parameter title: nil makes one from what the capture says of its run.
+  /// - Throws: `Failure` if the file is not a capture of three classes.
+  public init(capture path: String, title: String? = nil) throws {
+    do {
+      let file = try SafetensorsFile(path: path)
+      let classes = try file.doubles("classes").map { Int($0) }
+      guard classes.count == 3 else {
+        throw Failure(
+          .usage, "\(path) is a capture of \(classes.count) classes; the projection draws three.",
+          remedies: ["Capture three: collapse capture RUN --classes 0,1,2"])
+      }
+      try self.init(file, classes: classes, title: title)
+    } catch let error as SafetensorsError {
+      let exists = FileManager.default.fileExists(atPath: path)
+      throw Failure(
+        exists ? .badData : .missing, "\(error).", remedies: ["collapse capture RUN makes a capture."])
+    }
+  }
+
+  private init(_ file: SafetensorsFile, classes: [Int], title: String?) throws {
+    func numbers(_ name: String, _ shape: [Int]) throws -> [Double] {
+      let found = try file.entry(name).shape
+      guard found == shape else {
+        throw SafetensorsError(
+          file: file.path, reason: "tensor \(name) has shape \(found), expected \(shape)")
+      }
+      let values = try file.doubles(name)
+      guard values.allSatisfy(\.isFinite) else {
+        throw SafetensorsError(file: file.path, reason: "tensor \(name) has values that are not finite")
+      }
+      return values
+    }
+    let count = try file.entry("lambda").shape.reduce(1, *)
+    let logitShape = try file.entry("logits").shape
+    let classCount = logitShape.last ?? 0
+    let projection = try numbers("projection", [count, 2])
+    let lambda = try numbers("lambda", [count])
+    let labels = try numbers("labels", [count]).map { Int($0) }
+    let partners = try numbers("partner_labels", [count]).map { Int($0) }
+    let logits = try numbers("logits", [count, classCount])
+    let classifier = try numbers("classifier_projection", [3, 2])
+    guard (labels + partners + classes).allSatisfy({ (0..<classCount).contains($0) }) else {
+      throw SafetensorsError(file: file.path, reason: "a label is not in 0 ..< \(classCount)")
+    }
+    let stored = file.metadata["class_names"].flatMap {
+      try? JSONDecoder().decode([String].self, from: Data($0.utf8))
+    }
+    let names = stored.flatMap { $0.count == classCount ? $0 : nil } ?? (0..<classCount).map { "class \($0)" }
+
+    points = (0..<count).map { index in
+      let probabilities = softmax(logits[index * classCount..<(index + 1) * classCount])
+      let (first, second) = (labels[index], partners[index])
+      return Point(
+        x: projection[2 * index].rounded(digits: 5), y: projection[2 * index + 1].rounded(digits: 5),
+        kind: first == second ? "same class" : "different classes",
+        mixing: min(lambda[index], 1 - lambda[index]).rounded(digits: 4),
+        lambda: lambda[index].rounded(digits: 4), first: names[first], second: names[second],
+        probabilityFirst: probabilities[first].rounded(digits: 4),
+        probabilitySecond: probabilities[second].rounded(digits: 4))
+    }
+    rows = classes.enumerated().map { (names[$1], classifier[2 * $0], classifier[2 * $0 + 1]) }
+    let fields = file.metadata
+    self.title = title ?? [fields["model"], fields["dataset"]].compactMap { $0 }.joined(separator: ", ")
+    let training = fields["mixup"].map {
+      $0 == "off" ? "trained without mixup" : "trained with mixup, α = \($0)"
+    }
+    subtitle = ["Last-layer activations of \(count) mixtures", training].compactMap { $0 }.joined(
+      separator: "; ")
+  }
+
+  /// The classifier's rows, scaled to reach just beyond the same-class means, and by how much.
+  var scaledRows: (scale: Double, rows: [(name: String, x: Double, y: Double)]) {
+    let same = points.filter { $0.kind == "same class" }
+    let shown = same.isEmpty ? points : same
+    let radius =
+      Dictionary(grouping: shown, by: \.first).values.map { group in
+        let x = group.reduce(0) { $0 + $1.x } / Double(group.count)
+        let y = group.reduce(0) { $0 + $1.y } / Double(group.count)
+        return (x * x + y * y).squareRoot()
+      }.max() ?? 1
+    let longest = rows.map { ($0.x * $0.x + $0.y * $0.y).squareRoot() }.max() ?? 1
+    let scale = longest > 0 && radius > 0 ? 1.25 * radius / longest : 1
+    return (scale, rows.map { ($0.name, $0.x * scale, $0.y * scale) })
+  }
+}
+
+/// exp(z_c) / Σ exp(z), without overflow.
+private func softmax(_ logits: ArraySlice<Double>) -> [Double] {
+  let largest = logits.max() ?? 0
+  let exponentials = logits.map { exp($0 - largest) }
+  let sum = exponentials.reduce(0, +)
+  return exponentials.map { $0 / sum }
+}
+
+extension Double {
+  /// So many significant digits: a picture needs no more, and its file stays small.
+  func rounded(digits: Int) -> Double {
+    guard self != 0, isFinite else { return self }
+    let scale = pow(10, Double(digits) - 1 - log10(magnitude).rounded(.down))
+    return (self * scale).rounded() / scale
+  }
+}

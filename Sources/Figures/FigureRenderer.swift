@@ -1,0 +1,99 @@
+import Experiment
+import Foundation
+import SystemTools
+
+/// Renders charts with vl-convert, which runs in a Python that has it.
+public struct FigureRenderer: Sendable {
+  /// The forms of a figure, by extension.
+  public static let formats = ["png", "svg", "pdf", "html"]
+
+  private let python: String
+
+  /// A renderer in the Python of `COLLAPSE_PYTHON`, of the project's environment, or of the path.
+  ///
+  /// - Parameter project: directory in which `scripts/bootstrap` has made an environment.
+  /// - Throws: `Failure` if there is none.
+  public init(project: String?) throws {
+    let own = ProcessInfo.processInfo.environment["COLLAPSE_PYTHON"].flatMap { $0.isEmpty ? nil : $0 }
+    let candidates = [own, project.map { $0 + "/.collapse/venv/bin/python" }, Tool.find("python3")]
+    guard
+      let python = candidates.compactMap({ $0 }).first(where: {
+        FileManager.default.isExecutableFile(atPath: $0)
+      })
+    else { throw Failure(.missing, "there is no Python to render figures with.", remedies: Self.remedies) }
+    self.python = python
+  }
+
+  private static let remedies = [
+    "In the project's directory, scripts/bootstrap installs it;",
+    "or set COLLAPSE_PYTHON to a Python that has vl-convert-python (pip install vl-convert-python).",
+  ]
+
+  /// The version of vl-convert that renders.
+  ///
+  /// - Throws: `Failure` if it is not installed.
+  public func version() throws -> String {
+    let script =
+      "from importlib.metadata import version; import vl_convert; print(version('vl-convert-python'))"
+    let output = try? Tool.run(python, ["-c", script])
+    guard let output, output.status == 0 else {
+      throw Failure(.missing, "\(python) has no vl-convert-python.", remedies: Self.remedies)
+    }
+    return String(decoding: output.standardOutput, as: UTF8.self).trimmingCharacters(
+      in: .whitespacesAndNewlines)
+  }
+
+  /// Writes a figure as PNG (at 220 pixels an inch), SVG, PDF, a self-contained HTML page, and its Vega-Lite source.
+  ///
+  /// - Returns: the files, the source last.
+  /// - Throws: `Failure`; files of other figures stay as they are.
+  public func render(_ figure: some Figure, into directory: String) throws -> [String] {
+    do {
+      try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    } catch {
+      throw Failure(
+        .usage, "the output directory \(directory) cannot be made (\(plainReason(error))).",
+        remedies: ["Choose a place that you may write to with --out."])
+    }
+    let base = "\(directory)/\(figure.fileName)"
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let source = base + ".vl.json"
+    try RunDirectory.write(
+      String(decoding: encoder.encode(figure.specification()), as: UTF8.self) + "\n", to: source)
+    let output: Tool.Output
+    do {
+      output = try Tool.run(python, ["-c", Self.script, source, base])
+    } catch let error as ToolError {
+      throw Failure(.missing, "\(error).", remedies: Self.remedies)
+    }
+    guard output.status == 0 else {
+      let reason =
+        output.standardError.split(separator: "\n").last.map(String.init) ?? "status \(output.status)"
+      if reason.contains("No module named") {
+        throw Failure(.missing, "\(python) can't render figures (\(reason)).", remedies: Self.remedies)
+      }
+      throw Failure(.internalError, "\(base) could not be rendered (\(reason)).")
+    }
+    return Self.formats.map { "\(base).\($0)" } + [source]
+  }
+
+  private static let script = """
+    import os, sys
+    import vl_convert as vl
+    source, base = sys.argv[1:]
+    specification = open(source, encoding="utf-8").read()
+    version = "5.21"
+    made = {
+        "png": vl.vegalite_to_png(specification, version, ppi=220),
+        "svg": vl.vegalite_to_svg(specification, version).encode(),
+        "pdf": vl.vegalite_to_pdf(specification, version),
+        "html": vl.vegalite_to_html(specification, version, bundle=True).encode(),
+    }
+    for extension, content in made.items():
+        path = f"{base}.{extension}"
+        with open(path + ".partial", "wb") as file:
+            file.write(content)
+        os.replace(path + ".partial", path)
+    """
+}

@@ -1,0 +1,88 @@
+import Experiment
+import Foundation
+
+/// The version of the language that the renderer is asked for.
+let vegaLiteSchema = "https://vega.github.io/schema/vega-lite/v5.json"
+
+/// Colours that differ in greyscale too, and for people who see red and green alike.
+enum Palette {
+  /// From pale to dark blue.
+  static let blues: [JSONValue] = ["#9ecae1", "#08306b"]
+  /// From pale to dark orange.
+  static let oranges: [JSONValue] = ["#fdd0a2", "#b33c00"]
+}
+
+/// How all charts look.
+let chartTheme: JSONValue = [
+  "font": "Helvetica, Arial, DejaVu Sans, sans-serif", "background": "white",
+  "view": ["stroke": "#bbb"],
+  "axis": [
+    "grid": false, "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "tickCount": 5,
+    "domainColor": "#888", "tickColor": "#888",
+  ],
+  "legend": ["labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "titleLineHeight": 15],
+  "title": [
+    "fontSize": 15, "subtitleFontSize": 12, "subtitleColor": "#444", "anchor": "start", "offset": 12,
+    "subtitlePadding": 4,
+  ],
+]
+
+/// A chart: what it is called and what it draws.
+public protocol Figure {
+  /// Name of its files, without extension.
+  var fileName: String { get }
+  /// The whole chart, data included, in Vega-Lite 5.
+  func specification() throws -> JSONValue
+}
+
+/// A JSON document.
+public enum JSONValue: Encodable, Sendable, Equatable {
+  case string(String)
+  case number(Double)
+  case bool(Bool)
+  case array([JSONValue])
+  case object([String: JSONValue])
+  case null
+
+  /// The document that a value encodes as.
+  init(encoding value: some Encodable) throws {
+    let object = try JSONSerialization.jsonObject(
+      with: JSONEncoder().encode(value), options: .fragmentsAllowed)
+    self = JSONValue(object)
+  }
+
+  private init(_ object: Any) {
+    switch object {
+    case let text as String: self = .string(text)
+    case let list as [Any]: self = .array(list.map(JSONValue.init))
+    case let fields as [String: Any]: self = .object(fields.mapValues(JSONValue.init))
+    case let number as NSNumber: self = .number(number.doubleValue)
+    default: self = .null
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .string(let value): try container.encode(value)
+    case .number(let value): try container.encode(value)
+    case .bool(let value): try container.encode(value)
+    case .array(let value): try container.encode(value)
+    case .object(let value): try container.encode(value)
+    case .null: try container.encodeNil()
+    }
+  }
+}
+
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByFloatLiteral, ExpressibleByIntegerLiteral,
+  ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+{
+  public init(stringLiteral value: String) { self = .string(value) }
+  public init(floatLiteral value: Double) { self = .number(value) }
+  public init(integerLiteral value: Int) { self = .number(Double(value)) }
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
+  public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+  public init(dictionaryLiteral elements: (String, JSONValue)...) {
+    self = .object(Dictionary(uniqueKeysWithValues: elements))
+  }
+}

@@ -1,0 +1,109 @@
+import Datasets
+import Experiment
+import Foundation
+import Models
+import Torch
+
+/// A network and its data on a device, as a configuration asks for them.
+public struct Setup {
+  /// What was asked for, with every automatic choice made.
+  public let configuration: Configuration
+  /// Where tensors live.
+  public let device: Device
+  /// Type of activations and matrix products.
+  public let dtype: DType
+  /// The images, on the device.
+  public let dataset: ImageDataset
+  /// The network, with fresh weights.
+  public let model: any Classifier
+  /// The run's randomness.
+  public let streams: RunStreams
+
+  /// Chooses device, precision and threads, reads the data and makes the network.
+  ///
+  /// - Parameter reporting: told of downloads and checks.
+  /// - Throws: `Failure`, `DatasetError`, `TorchError`.
+  public init(_ asked: Configuration, reporting: FashionMNIST.Reporting = { _, _ in }) throws {
+    var configuration = asked
+    device = try Self.device(named: asked.device)
+    configuration.device = "\(device)"
+    configuration.precision = Self.resolved(asked.precision, on: device)
+    dtype = configuration.precision == .bf16 ? .bfloat16 : .float32
+    if asked.threads > 0 { try Engine.setThreadCount(asked.threads) }
+    configuration.threads = Engine.threadCount
+    if device != .cpu { try Engine.setDeterministic(true) }
+
+    // Before the data: a mistyped name should not wait for a download.
+    do {
+      _ = try ModelRegistry.wideResNet(asked.model.name, channels: 1, classes: 2)
+    } catch let error as UnknownModel {
+      let hint = suggestion(for: asked.model.name, among: ModelRegistry.examples)
+      throw Failure(.usage, "model.name: \(error.description).\(hint)")
+    }
+    let all = try Self.load(asked.data, reporting: reporting)
+    dataset = try all.restricted(
+      classes: asked.data.classes, trainLimit: asked.data.trainLimit, testLimit: asked.data.testLimit
+    ).on(device)
+    streams = RunStreams(seed: asked.seed)
+    model = try ModelRegistry.make(
+      asked.model.name, channels: dataset.channels, classes: dataset.classes, seed: streams.initialization,
+      device: device)
+    self.configuration = configuration
+    try checkFit()
+  }
+
+  /// Refuses what no data of this size can do, before anything is trained.
+  private func checkFit() throws {
+    let batchSize = configuration.batchSize
+    guard dataset.training.count >= batchSize else {
+      throw Failure(
+        .usage, "batch_size is \(batchSize), but there are only \(dataset.training.count) training images.",
+        remedies: [
+          "--set batch_size=\(max(2, dataset.training.count / 2)), or more images (data.train_limit)."
+        ])
+    }
+    guard configuration.capture.classCount <= dataset.classes else {
+      throw Failure(
+        .usage,
+        "capture.class_count is \(configuration.capture.classCount), but there are only \(dataset.classes) classes.",
+        remedies: ["--set capture.class_count=0 captures all of them."])
+    }
+    if let empty = (0..<dataset.classes).first(where: { !dataset.training.labels.contains($0) }) {
+      throw Failure(.usage, "class \(dataset.classNames[empty]) has no training image.")
+    }
+  }
+
+  /// The device of a name; a wrong one is the user's to mend.
+  static func device(named name: String) throws -> Device {
+    do {
+      return try Device(named: name)
+    } catch let error as TorchError {
+      throw Failure(
+        .usage, "device \"\(name)\" cannot be used: \(error.reason).",
+        remedies: ["--device auto takes what is there; collapse doctor shows it."])
+    }
+  }
+
+  /// Reads the data set that a configuration names, all of it.
+  static func load(_ data: Configuration.Data, reporting: FashionMNIST.Reporting) throws -> ImageDataset {
+    switch data.dataset {
+    case .fashionMNIST: try FashionMNIST.load(reporting: reporting)
+    case .idx: try IDXDataset.load(directory: data.path)
+    }
+  }
+
+  /// The precision that `auto` stands for on a device.
+  public static func resolved(_ precision: Configuration.Precision, on device: Device)
+    -> Configuration.Precision
+  {
+    guard precision == .auto else { return precision }
+    return device != .cpu || processorMultipliesBFloat16 ? .bf16 : .fp32
+  }
+
+  /// Whether the processor has bfloat16 products; without them they are slower than `float32` ones.
+  static let processorMultipliesBFloat16: Bool = {
+    let description = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    let flags = description.split(separator: "\n").first { $0.hasPrefix("flags") || $0.hasPrefix("Features") }
+    return (flags ?? "").split(separator: " ").contains { ["avx512_bf16", "amx_bf16", "bf16"].contains($0) }
+  }()
+}

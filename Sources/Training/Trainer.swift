@@ -1,0 +1,201 @@
+import Datasets
+import Experiment
+import Foundation
+import Geometry
+import Models
+import NN
+import Torch
+
+/// Trains a network as its configuration says.
+public final class Trainer {
+  /// What became of a training run.
+  public enum Outcome: Sendable, Equatable {
+    case finished, interrupted
+  }
+
+  private let setup: Setup
+  private let run: RunDirectory
+  private let report: (WorkerEvent) -> Void
+  private let batches: TrainingBatches
+  private let loss: NN.Loss
+  private let schedule: NN.Schedule
+  private let optimizer: SGD
+  private var position = (epoch: 0, step: 0)
+  private var losses = LossRecord()
+
+  private var configuration: Configuration { setup.configuration }
+
+  /// A trainer at the start of its run.
+  ///
+  /// - Parameters:
+  ///   - run: where metrics and checkpoints go.
+  ///   - report: told of progress and of every row of metrics.
+  public init(_ setup: Setup, run: RunDirectory, report: @escaping (WorkerEvent) -> Void) {
+    self.setup = setup
+    self.run = run
+    self.report = report
+    let configuration = setup.configuration
+    batches = TrainingBatches(setup.dataset, configuration, dtype: setup.dtype, streams: setup.streams)
+    loss = NN.Loss(rawValue: configuration.loss.rawValue)!
+    schedule =
+      switch configuration.schedule.kind {
+      case .constant: .constant
+      case .step:
+        .step(milestones: configuration.schedule.milestones, factor: configuration.schedule.factor)
+      case .cosine: .cosine(warmupEpochs: configuration.schedule.warmupEpochs)
+      }
+    let options = configuration.optimizer
+    optimizer = SGD(
+      setup.model.variables, momentum: options.momentum, weightDecay: options.weightDecay,
+      nesterov: options.nesterov)
+  }
+
+  /// Goes to where the run's checkpoint was made; rows of metrics after it are dropped.
+  public func restore() throws {
+    let checkpoint = try Checkpoint(from: run, into: setup.model, optimizer)
+    position = (checkpoint.epoch, checkpoint.step)
+    losses = LossRecord(sum: checkpoint.lossSum)
+    try run.keepMetrics(throughEpoch: checkpoint.epoch)
+  }
+
+  /// Trains to the end, or until `shouldStop` says so: the step is then finished and a checkpoint made.
+  ///
+  /// - Throws: `Failure` when the loss is no longer a number; `TorchError` of a failed operator.
+  public func train(until shouldStop: () -> Bool = { false }) throws -> Outcome {
+    var pace = Pace(
+      stepsLeft: (configuration.epochs - position.epoch) * batches.stepsPerEpoch - position.step)
+    while position.epoch < configuration.epochs {
+      let order = batches.order(epoch: position.epoch)
+      while position.step < batches.stepsPerEpoch {
+        losses.append(try step(order))
+        position.step += 1
+        pace.steps += 1
+        // Reading a loss waits for the device, so they are read some at a time.
+        if losses.unread >= 10 || position.step == batches.stepsPerEpoch { try readLosses(&pace) }
+        if shouldStop() {
+          try readLosses(&pace)
+          try checkpoint()
+          return .interrupted
+        }
+      }
+      try finishEpoch()
+    }
+    return .finished
+  }
+
+  /// One step of stochastic gradient descent; gives its loss, unread.
+  private func step(_ order: [Int]) throws -> Tensor {
+    try checkingErrors {
+      let (images, targets) = batches.batch(order, epoch: position.epoch, step: position.step)
+      let loss = loss(setup.model(images, .updating).logits, targets)
+      try loss.backward()
+      try optimizer.step(learningRate: learningRate(step: position.step))
+      return loss.detached()
+    }
+  }
+
+  private func learningRate(step: Int) -> Double {
+    configuration.optimizer.learningRate
+      * schedule.factor(
+        epoch: position.epoch, step: step, epochs: configuration.epochs, stepsPerEpoch: batches.stepsPerEpoch)
+  }
+
+  private func readLosses(_ pace: inout Pace) throws {
+    let first = position.step - losses.unread
+    let values = try losses.read()
+    if let bad = values.firstIndex(where: { !$0.isFinite }) {
+      throw diverged(values[bad], step: first + bad)
+    }
+    guard let last = values.last, let moment = pace.measure(batchSize: batches.batchSize) else { return }
+    report(
+      .progress(
+        .init(
+          epoch: position.epoch + 1, epochs: configuration.epochs, step: position.step,
+          steps: batches.stepsPerEpoch, loss: last, imagesPerSecond: moment.imagesPerSecond,
+          secondsLeft: moment.secondsLeft)))
+  }
+
+  private func diverged(_ value: Double, step: Int) -> Failure {
+    let rate = learningRate(step: step)
+    return Failure(
+      .internalError,
+      "the loss is \(value) at step \(step + 1) of epoch \(position.epoch + 1), with learning rate \(rate).",
+      remedies: [
+        "Try a lower rate: --set optimizer.learning_rate=\(configuration.optimizer.learningRate / 4)",
+        "or a warm-up: --set schedule.kind=cosine --set schedule.warmup_epochs=1",
+        configuration.precision == .bf16 ? "or full precision: --set precision=fp32" : "",
+      ].filter { !$0.isEmpty })
+  }
+
+  /// Measures, writes a row of metrics and makes a checkpoint.
+  private func finishEpoch() throws {
+    let epoch = position.epoch + 1
+    let isLast = epoch == configuration.epochs
+    let evaluation = configuration.evaluation
+    let accuracy =
+      isLast || epoch % evaluation.everyEpochs == 0
+      ? try Evaluator(batchSize: evaluation.batchSize, dtype: setup.dtype)
+        .accuracy(of: setup.dataset.test, setup.model, setup.dataset.normalization) : nil
+    let convergence = try ClassifierConvergence(setup.model.classifier)
+    let row = MetricRow(
+      epoch: epoch, step: epoch * batches.stepsPerEpoch,
+      learningRate: learningRate(step: batches.stepsPerEpoch - 1),
+      trainLoss: losses.sum / Double(batches.stepsPerEpoch), testAccuracy: accuracy,
+      classifierNormVariation: convergence.normVariation,
+      classifierCosineDeviation: convergence.cosineDeviation)
+    try run.append(row)
+    position = (epoch, 0)
+    losses = LossRecord()
+    try checkpoint()
+    report(.metrics(row))
+  }
+
+  private func checkpoint() throws {
+    try Checkpoint(epoch: position.epoch, step: position.step, lossSum: losses.sum)
+      .write(setup.model, optimizer, to: run)
+  }
+}
+
+/// The losses of an epoch: a sum, and the last few, still on the device.
+private struct LossRecord {
+  private(set) var sum = 0.0
+  private var pending: [Tensor] = []
+
+  init(sum: Double = 0) { self.sum = sum }
+
+  var unread: Int { pending.count }
+
+  mutating func append(_ loss: Tensor) { pending.append(loss) }
+
+  /// Reads the last few and adds them to the sum.
+  mutating func read() throws -> [Double] {
+    guard !pending.isEmpty else { return [] }
+    let values = try Tensor.stacked(pending).array(Double.self)
+    pending = []
+    for value in values { sum += value }
+    return values
+  }
+}
+
+/// How fast training goes; tells at most five times a second.
+private struct Pace {
+  let stepsLeft: Int
+  var steps = 0
+  private let start = ContinuousClock.now
+  private var last: (time: ContinuousClock.Instant, steps: Int)
+
+  init(stepsLeft: Int) {
+    self.stepsLeft = stepsLeft
+    last = (start, 0)
+  }
+
+  mutating func measure(batchSize: Int) -> (imagesPerSecond: Double, secondsLeft: Double)? {
+    let now = ContinuousClock.now
+    let interval = (now - last.time) / .seconds(1)
+    guard interval >= 0.2 || steps == stepsLeft, interval > 0 else { return nil }
+    let rate = Double((steps - last.steps) * batchSize) / interval
+    last = (now, steps)
+    // From the mean over the whole run, which includes evaluations.
+    return (rate, (now - start) / .seconds(1) / Double(steps) * Double(stepsLeft - steps))
+  }
+}

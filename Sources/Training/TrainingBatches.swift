@@ -1,0 +1,61 @@
+import Datasets
+import Experiment
+import Torch
+
+/// Makes the batches of a run: chosen, augmented, normalised and mixed on the device.
+struct TrainingBatches {
+  /// Images of a step.
+  let batchSize: Int
+  private let source: ImageSet
+  /// n×C, one-hot.
+  private let targets: Tensor
+  private let normalization: Normalization
+  private let cropFlip: CropFlip?
+  private let mixup: Mixup?
+  private let dtype: DType
+  private let streams: RunStreams
+
+  /// Batches of a data set as a configuration has them.
+  init(_ dataset: ImageDataset, _ configuration: Configuration, dtype: DType, streams: RunStreams) {
+    source = dataset.training
+    batchSize = configuration.batchSize
+    targets = Tensor(source.labels, device: source.images.device).oneHot(classes: dataset.classes).to(
+      .float32)
+    normalization = dataset.normalization
+    cropFlip =
+      configuration.data.augmentation == .cropFlip ? CropFlip(padding: configuration.data.padding) : nil
+    let mixing = configuration.mixup
+    mixup = mixing.enabled ? Mixup(alpha: mixing.alpha, perSample: mixing.lambda == .sample) : nil
+    self.dtype = dtype
+    self.streams = streams
+  }
+
+  /// Steps of an epoch; the images that fill no batch wait for the next epoch's order.
+  var stepsPerEpoch: Int { source.count / batchSize }
+
+  /// The order of all images in an epoch.
+  func order(epoch: Int) -> [Int] {
+    var stream = streams.order(epoch: epoch)
+    return stream.nextPermutation(source.count)
+  }
+
+  /// A step's images, N×channels×H×W in the type of the matrix products, and mixed targets, N×C.
+  func batch(_ order: [Int], epoch: Int, step: Int) -> (images: Tensor, targets: Tensor) {
+    let chosen = Tensor(Array(order[step * batchSize..<(step + 1) * batchSize]), device: source.images.device)
+    var images = source.images.indexSelected(chosen)
+    var targets = targets.indexSelected(chosen)
+    if let cropFlip {
+      var stream = streams.augmentation(epoch: epoch, step: step)
+      images = cropFlip(images, &stream)
+    }
+    images = normalization(images)
+    if let mixup {
+      var lambdas = streams.lambda(epoch: epoch, step: step)
+      var partners = streams.partners(epoch: epoch, step: step)
+      let plan = mixup.plan(count: batchSize, lambdas: &lambdas, partners: &partners)
+      images = plan.mix(images)
+      targets = plan.mix(targets)
+    }
+    return (images.to(dtype), targets)
+  }
+}

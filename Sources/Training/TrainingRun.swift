@@ -1,0 +1,177 @@
+import Datasets
+import Experiment
+import Foundation
+import Geometry
+import Torch
+
+/// A run from its configuration to its summary: training, captures, numbers.
+public struct TrainingRun {
+  private let setup: Setup
+  private let run: RunDirectory
+  private let report: (WorkerEvent) -> Void
+
+  private init(_ setup: Setup, _ run: RunDirectory, _ report: @escaping (WorkerEvent) -> Void) {
+    self.setup = setup
+    self.run = run
+    // What is reported is also kept, with times, in the run's log.
+    self.report = { event in
+      report(event)
+      guard let line = event.logLine else { return }
+      let time = Date().formatted(.iso8601)
+      try? RunDirectory.append(Data("\(time) \(line)\n".utf8), to: run.log)
+    }
+  }
+
+  /// Trains in a new run directory, which is made once configuration, data and device are known to be right.
+  ///
+  /// - Parameter path: of the directory; nil takes the next free one under `runs/`.
+  /// - Returns: the run, and its summary or nil if it was interrupted.
+  public static func start(
+    _ configuration: Configuration, at path: String?, command: [String],
+    until shouldStop: () -> Bool = { false }, report: @escaping (WorkerEvent) -> Void
+  ) throws -> (run: RunDirectory, summary: Summary?) {
+    if let path { try RunDirectory.refusePresent(path) }
+    let setup = try Setup(configuration) { report(.fetching($0, $1)) }
+    let run = try RunDirectory.create(at: path, name: configuration.name)
+    try RunDirectory.write(setup.configuration.yaml(), to: run.configuration)
+    report(.started(directory: run.path))
+    let session = TrainingRun(setup, run, report)
+    return try (run, session.work(Trainer(setup, run: run, report: session.report), command, shouldStop))
+  }
+
+  /// Goes on with a run from its checkpoint.
+  ///
+  /// - Returns: the summary, or nil if the run was interrupted again.
+  public static func resume(
+    _ run: RunDirectory, command: [String], until shouldStop: () -> Bool = { false },
+    report: @escaping (WorkerEvent) -> Void
+  ) throws -> Summary? {
+    let setup = try Setup(run.loadConfiguration()) { report(.fetching($0, $1)) }
+    let session = TrainingRun(setup, run, report)
+    let trainer = Trainer(setup, run: run, report: session.report)
+    try trainer.restore()
+    report(.started(directory: run.path))
+    return try session.work(trainer, command, shouldStop)
+  }
+
+  /// Trains, captures and summarises, keeping the manifest up to date.
+  private func work(_ trainer: Trainer, _ command: [String], _ shouldStop: () -> Bool) throws -> Summary? {
+    var manifest = Manifest(setup)
+    try manifest.begin(command, in: run)
+    do {
+      announce(manifest)
+      guard try trainer.train(until: shouldStop) == .finished else {
+        try manifest.end(.interrupted, in: run)
+        return nil
+      }
+      let summary = try summarise(manifest)
+      try RunDirectory.write(json: summary, to: run.summary)
+      try manifest.end(.finished, in: run)
+      return summary
+    } catch {
+      report(.note("failed: \(error)"))
+      try? manifest.end(.failed, in: run)
+      throw error
+    }
+  }
+
+  private func announce(_ manifest: Manifest) {
+    let configuration = setup.configuration
+    report(
+      .note(
+        "\(configuration.model.name) (\(manifest.parameterCount) parameters), \(setup.dataset.name) "
+          + "(\(manifest.trainingImages) training and \(manifest.testImages) test images, "
+          + "\(setup.dataset.classes) classes), mixup \(configuration.mixup.enabled ? "on" : "off"), "
+          + "\(manifest.device), \(manifest.precision), \(manifest.threads) threads, seed \(manifest.seed)"))
+  }
+
+  private func summarise(_ manifest: Manifest) throws -> Summary {
+    let configuration = setup.configuration
+    let picture = try setup.capture(configuration.capture, named: "activations", in: run)
+    var captures = [picture.file]
+    var complete = picture.capture
+    if complete.plan.classes.count < setup.dataset.classes {
+      // The numbers need every class: at least 300 samples each.
+      var options = configuration.capture
+      options.classCount = 0
+      options.samples = max(options.samples, 300 * setup.dataset.classes)
+      let all = try setup.capture(options, named: "all-classes", in: run)
+      captures.append(all.file)
+      complete = all.capture
+    }
+    guard let last = try run.metricRows().last, let accuracy = last.testAccuracy else {
+      throw Failure(.internalError, "\(run.metrics) has no row for the last epoch.")
+    }
+    return Summary(
+      run: run.path, model: configuration.model.name, dataset: setup.dataset.name,
+      parameterCount: manifest.parameterCount, epochs: last.epoch, trainLoss: last.trainLoss,
+      testAccuracy: accuracy, classifierNormVariation: last.classifierNormVariation,
+      classifierCosineDeviation: last.classifierCosineDeviation,
+      sameClassAlignment: try complete.sameClassAlignment().mean, seconds: manifest.seconds,
+      captures: captures)
+  }
+}
+
+extension Setup {
+  /// The network of a run as it was trained last.
+  ///
+  /// - Throws: `Failure` if the run has no weights or they don't fit.
+  public init(trained run: RunDirectory, reporting: FashionMNIST.Reporting = { _, _ in }) throws {
+    try self.init(run.loadConfiguration(), reporting: reporting)
+    guard FileManager.default.fileExists(atPath: run.weights) else {
+      throw Failure(
+        .missing, "\(run.path) has no weights yet (\(run.weights)).",
+        remedies: ["collapse resume \(run.path) trains on."])
+    }
+    do {
+      try model.variables.load(TensorArchive(path: run.weights).tensors)
+    } catch {
+      throw Failure(.badData, "\(run.weights) cannot be used: \(error).")
+    }
+  }
+
+  /// Makes a capture and writes it into the run's directory.
+  ///
+  /// - Parameters:
+  ///   - name: of the file, without extension.
+  ///   - classes: to capture; empty draws them.
+  ///   - seed: of the draw; nil takes the run's.
+  public func capture(
+    _ options: Configuration.Capture, named name: String, in run: RunDirectory, classes: [Int] = [],
+    seed: Int? = nil
+  ) throws -> (capture: Capture, file: String) {
+    let streams = seed.map(RunStreams.init) ?? streams
+    let plan = try CapturePlan(
+      labels: dataset.training.labels, classes: dataset.classes, chosen: classes, options: options,
+      streams.capture)
+    let capture = try Capture(plan, self, statistics: options.statistics)
+    let classNames = try String(decoding: JSONEncoder().encode(dataset.classNames), as: UTF8.self)
+    let metadata = [
+      "format": "collapse-capture", "version": "1", "run": configuration.name,
+      "model": configuration.model.name, "dataset": dataset.name, "class_names": classNames,
+      "statistics": options.statistics.rawValue, "seed": "\(seed ?? configuration.seed)",
+      "mixup": configuration.mixup.enabled ? "\(configuration.mixup.alpha)" : "off",
+      "loss": configuration.loss.rawValue,
+    ]
+    try capture.archive(metadata: metadata).write(to: "\(run.captures)/\(name).safetensors")
+    return (capture, "captures/\(name).safetensors")
+  }
+
+  /// Accuracy and calibration on the test images.
+  public func evaluate() throws -> EvaluationReport {
+    let evaluator = Evaluator(batchSize: configuration.evaluation.batchSize, dtype: dtype)
+    let logits = try evaluator.logits(of: dataset.test, model, dataset.normalization)
+    return EvaluationReport(try Calibration(logits: logits, labels: dataset.test.labels))
+  }
+}
+
+extension WorkerEvent {
+  /// As `log.txt` keeps it; nil for what is only of the moment.
+  var logLine: String? {
+    switch self {
+    case .note(let text): text
+    case .metrics(let row): row.line
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import Datasets
+import Experiment
+import Foundation
+import Torch
+import Training
+
+/// What `collapse data` gives.
+struct DataReport: Encodable {
+  let name: String
+  let directory: String
+  let trainingImages: Int
+  let testImages: Int
+  let classes: [String]
+  let shape: [Int]
+
+  /// Finds and verifies a data set.
+  init(_ name: Configuration.Dataset, fetch: Bool) throws {
+    guard name == .fashionMNIST else {
+      throw Failure(.usage, "\(name.rawValue) is a format of your own files; there is nothing to fetch.")
+    }
+    var lastShown = -1.0
+    let dataset = try FashionMNIST.load(fetch: fetch) { action, fraction in
+      guard fraction == 0 || fraction == 1 || fraction - lastShown > 0.02 else { return }
+      lastShown = fraction
+      Worker.emit(.fetching(action, fraction))
+    }
+    self.name = name.rawValue
+    directory = dataset.origin
+    trainingImages = dataset.training.count
+    testImages = dataset.test.count
+    classes = dataset.classNames
+    shape = Array(dataset.training.images.shape[1...])
+  }
+}
+
+/// What `collapse doctor` asks the engine.
+struct EngineReport: Encodable {
+  let libtorchCompiled = Engine.compiledVersion
+  let libtorchLoaded = Engine.loadedVersion
+  let cudaDevices = Engine.cudaDeviceCount
+  let device: String
+  let precision: String
+  let threads = Engine.threadCount
+  let fashionMnist: String?
+
+  /// Looks.
+  init() throws {
+    let device = try Device(named: "auto")
+    self.device = "\(device)"
+    precision = Setup.resolved(.auto, on: device).rawValue
+    fashionMnist = try? FashionMNIST.locate()
+  }
+}

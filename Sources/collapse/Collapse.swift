@@ -1,0 +1,46 @@
+import ArgumentParser
+import Experiment
+import Foundation
+
+/// The command line. It does not load libtorch: work that needs it is done by `collapse-worker`.
+struct Collapse: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "collapse",
+    abstract: "A laboratory for neural collapse under mixup.",
+    discussion: """
+      EXAMPLES
+        collapse demo
+        collapse train --preset wrn-16-2-fashion-mnist --set epochs=10 --out runs/first
+        collapse evaluate runs/first --json
+
+      Exit status: 0 done, 64 wrong usage, 65 bad input data, 66 missing input, 70 internal error,
+      130 interrupted.
+      """,
+    version: collapseVersion,
+    subcommands: [
+      DemoCommand.self, TrainCommand.self, ResumeCommand.self, EvaluateCommand.self, CaptureCommand.self,
+      FigureCommand.self, DataCommand.self, BenchmarkCommand.self, DoctorCommand.self,
+    ])
+}
+
+@main enum Program {
+  static func main() {
+    // Output into a pipe that is closed early is not an error worth a crash.
+    signal(SIGPIPE, SIG_IGN)
+    do {
+      var command = try Collapse.parseAsRoot()
+      try command.run()
+    } catch let failure as Failure {
+      FileHandle.standardError.write(Data("collapse: \(failure)\n".utf8))
+      exit(failure.status.rawValue)
+    } catch {
+      Collapse.exit(withError: error)
+    }
+  }
+}
+
+/// Where a command prints results as JSON.
+struct JSONOption: ParsableArguments {
+  @Flag(name: .long, help: "Print the result as JSON, and nothing else.")
+  var json = false
+}

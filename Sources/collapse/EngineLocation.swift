@@ -1,0 +1,91 @@
+import Experiment
+import Foundation
+
+/// Where the worker is, and the libtorch that it is to load.
+struct EngineLocation {
+  /// Path of `collapse-worker`.
+  let worker: String
+  /// What the worker's process gets.
+  let environment: [String: String]
+
+  /// How to come to a libtorch that works.
+  static let remedies = [
+    "In the project's directory, scripts/bootstrap installs it, and make build links it;",
+    "or set COLLAPSE_LIBTORCH to the directory of a libtorch \(versions) (the one that holds lib/).",
+  ]
+  private static let versions = "2.11 to 2.13"
+
+  /// The worker beside this program, with `COLLAPSE_LIBTORCH` looked at before it is loaded.
+  ///
+  /// - Throws: `Failure` if either is missing or cannot be right.
+  static func find() throws -> EngineLocation {
+    let program = Self.executable
+    let worker = program.deletingLastPathComponent().appendingPathComponent("collapse-worker").path
+    guard FileManager.default.isExecutableFile(atPath: worker) else {
+      throw Failure(
+        .missing, "\(worker) is not there; it does the work that needs libtorch.",
+        remedies: ["make build makes it beside collapse."])
+    }
+    var environment = ProcessInfo.processInfo.environment
+    if let directory = environment["COLLAPSE_LIBTORCH"], !directory.isEmpty {
+      try check(directory)
+      let before = environment["LD_LIBRARY_PATH"].map { ":" + $0 } ?? ""
+      environment["LD_LIBRARY_PATH"] = "\(directory)/lib" + before
+    }
+    return EngineLocation(worker: worker, environment: environment)
+  }
+
+  /// This program's file, with links resolved.
+  static var executable: URL {
+    let path =
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+      ?? CommandLine.arguments[0]
+    return URL(fileURLWithPath: path).resolvingSymlinksInPath()
+  }
+
+  /// The directory of the project that this program was built in; nil where it lies elsewhere.
+  static var project: String? {
+    var directory = executable
+    while directory.path != "/" {
+      directory.deleteLastPathComponent()
+      if FileManager.default.fileExists(atPath: directory.path + "/scripts/bootstrap") {
+        return directory.path
+      }
+    }
+    return nil
+  }
+
+  /// Refuses a libtorch that is not there, not whole or too old, before the loader says it obscurely.
+  private static func check(_ directory: String) throws {
+    let files = FileManager.default
+    guard files.fileExists(atPath: directory) else {
+      throw Failure(
+        .missing, "COLLAPSE_LIBTORCH names \(directory), which does not exist.", remedies: remedies)
+    }
+    for library in ["libtorch_cpu.so", "libc10.so"]
+    where !files.fileExists(atPath: "\(directory)/lib/\(library)") {
+      throw Failure(
+        .badData, "the libtorch in \(directory) is not complete: lib/\(library) is missing.",
+        remedies: remedies)
+    }
+    guard let version = version(of: directory) else { return }
+    let parts = version.split(separator: ".").prefix(2).compactMap { Int($0) }
+    guard parts.count == 2, parts[0] == 2, (11...13).contains(parts[1]) else {
+      throw Failure(
+        .badData, "the libtorch in \(directory) has version \(version); \(versions) can be used.",
+        remedies: remedies)
+    }
+  }
+
+  /// The version that a Python package's version.py or a libtorch archive's build-version gives.
+  private static func version(of directory: String) -> String? {
+    if let text = try? String(contentsOfFile: "\(directory)/build-version", encoding: .utf8) {
+      return text.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+    guard let text = try? String(contentsOfFile: "\(directory)/version.py", encoding: .utf8) else {
+      return nil
+    }
+    let line = text.split(separator: "\n").first { $0.hasPrefix("__version__") }
+    return line?.split(whereSeparator: { "'\"".contains($0) }).dropFirst().first.map(String.init)
+  }
+}

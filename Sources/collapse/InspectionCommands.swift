@@ -1,0 +1,180 @@
+import ArgumentParser
+import Experiment
+import Figures
+import Foundation
+
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate",
+    abstract: "Measure accuracy and calibration of a run's network on the test images.",
+    discussion: """
+      EXAMPLE
+        collapse evaluate runs/first --json
+      """)
+
+  @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"))
+  var directory: String
+
+  @OptionGroup var output: JSONOption
+
+  func run() throws {
+    _ = try RunDirectory.open(directory)
+    let display = Display(quiet: output.json)
+    let json = try TrainCommand.finished(WorkerProcess.run(.evaluate(directory: directory), handle: display.show))
+    display.clear()
+    if output.json { return print(json) }
+    let report = try JSONDecoder.collapse.decode(Report.self, from: Data(json.utf8))
+    print(report.text)
+  }
+
+  private struct Report: Decodable {
+    struct Bin: Decodable {
+      let lower, upper, accuracy, confidence: Double
+      let count: Int
+    }
+    let accuracy, nll, ece, brier: Double
+    let bins: [Bin]
+
+    var text: String {
+      let head = String(
+        format:
+          "accuracy %.2f %%\nnegative log-likelihood %.4f\nexpected calibration error %.4f\nBrier score %.4f",
+        100 * accuracy, nll, ece, brier)
+      let rows = bins.filter { $0.count > 0 }.map {
+        String(
+          format: "%.3f to %.3f  %8d  %9.4f  %10.4f", $0.lower, $0.upper, $0.count, $0.accuracy, $0.confidence
+        )
+      }
+      return ([head, "", "confidence         images   accuracy  confidence"] + rows).joined(separator: "\n")
+    }
+  }
+}
+
+struct CaptureCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "capture",
+    abstract: "Push mixed training images through a run's network and keep its activations.",
+    discussion: """
+      Writes captures/NAME.safetensors in the run's directory. What is not said here is as in the
+      run's configuration (capture.…).
+
+      EXAMPLE
+        collapse capture runs/first --classes 0,1,8 --samples 5000 --name shirts
+      """)
+
+  @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"))
+  var directory: String
+
+  @Option(name: .long, help: "Name of the capture; one of this name is replaced.")
+  var name = "capture"
+
+  @Option(name: .long, help: "Classes, by number: 0,1,8. Default: drawn at random.")
+  var classes: IntegerList?
+
+  @Option(name: .long, help: "Number of mixtures.")
+  var samples: Int?
+
+  @Option(
+    name: .long, help: "batch (the network in train mode, as in the paper) or running (evaluation mode).")
+  var statistics: String?
+
+  @Option(name: .long, help: "Seed of the draw. Default: the run's.")
+  var seed: Int?
+
+  @OptionGroup var output: JSONOption
+
+  func run() throws {
+    let run = try RunDirectory.open(directory)
+    guard !name.isEmpty, !name.contains("/"), !name.hasPrefix(".") else {
+      throw Failure(.usage, "--name \"\(name)\" is not a plain file name.")
+    }
+    var configuration = try run.loadConfiguration()
+    if let samples { configuration.capture.samples = samples }
+    if let statistics {
+      guard let value = Configuration.Capture.Statistics(rawValue: statistics) else {
+        throw Failure(.usage, "--statistics is batch or running, not \(statistics).")
+      }
+      configuration.capture.statistics = value
+    }
+    try configuration.validate()
+    let display = Display(quiet: output.json)
+    let json = try TrainCommand.finished(
+      WorkerProcess.run(
+        .capture(
+          directory: directory, name: name, options: configuration.capture, classes: classes?.values ?? [],
+          seed: seed),
+        handle: display.show))
+    display.clear()
+    if output.json { return print(json) }
+    let made = try JSONDecoder().decode([String: String].self, from: Data(json.utf8))
+    print(made["capture"] ?? "")
+  }
+}
+
+/// Whole numbers with commas between them.
+struct IntegerList: ExpressibleByArgument {
+  let values: [Int]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.allSatisfy({ $0 != nil }) else { return nil }
+    values = parts.compactMap { $0 }
+  }
+}
+
+struct FigureCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "figure", abstract: "Draw a figure from a run.", subcommands: [Activations.self])
+
+  struct Activations: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "activations",
+      abstract: "Draw the projected activations of a three-class capture.",
+      discussion: """
+        Writes activations.png, .svg, .pdf, .html (interactive, self-contained) and .vl.json.
+
+        EXAMPLES
+          collapse figure activations runs/first
+          collapse figure activations runs/first/captures/shirts.safetensors --out shirts
+        """)
+
+    @Argument(help: "A run's directory, or a capture file.")
+    var source: String
+
+    @Option(
+      name: .long, help: "Directory for the files. Default: the run's figures/, or the capture's directory.")
+    var out: String?
+
+    @Option(name: .long, help: "Title of the figure.")
+    var title: String?
+
+    @OptionGroup var output: JSONOption
+
+    func run() throws {
+      var isDirectory: ObjCBool = false
+      let exists = FileManager.default.fileExists(atPath: source, isDirectory: &isDirectory)
+      let files: [String]
+      if !exists || isDirectory.boolValue {
+        files = try Self.draw(RunDirectory.open(source), out: out, title: title)
+      } else {
+        let directory = out ?? URL(fileURLWithPath: source).deletingLastPathComponent().path
+        files = try Self.draw(capture: source, into: directory, title: title)
+      }
+      if output.json {
+        print(String(decoding: try JSONEncoder.collapsePretty.encode(["files": files]), as: UTF8.self))
+      } else {
+        files.forEach { print($0) }
+      }
+    }
+
+    /// Draws a run's own capture; nothing where it has not three classes.
+    static func draw(_ run: RunDirectory, out: String? = nil, title: String? = nil) throws -> [String] {
+      try draw(capture: "\(run.captures)/activations.safetensors", into: out ?? run.figures, title: title)
+    }
+
+    static func draw(capture: String, into directory: String, title: String?) throws -> [String] {
+      let figure = try ActivationsFigure(capture: capture, title: title)
+      return try FigureRenderer(project: EngineLocation.project).render(figure, into: directory)
+    }
+  }
+}

@@ -1,0 +1,230 @@
+import ArgumentParser
+import Experiment
+import Figures
+import Foundation
+
+struct DataCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "data", abstract: "Find, fetch and verify data sets.",
+    subcommands: [List.self, Fetch.self, Verify.self])
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "list", abstract: "Say which data sets there are and where they were found.",
+      discussion: """
+        EXAMPLE
+          collapse data list
+        """)
+
+    @OptionGroup var output: JSONOption
+
+    func run() throws {
+      let json = try TrainCommand.finished(WorkerProcess.run(.doctor))
+      let report = try JSONDecoder.collapse.decode(EngineReport.self, from: Data(json.utf8))
+      if output.json {
+        let found = ["fashion-mnist": report.fashionMnist]
+        return print(String(decoding: try JSONEncoder.collapsePretty.encode(found), as: UTF8.self))
+      }
+      print("fashion-mnist  \(report.fashionMnist ?? "not here; collapse data fetch fashion-mnist")")
+      print("idx            your own IDX files: --set data.dataset=idx --set data.path=DIRECTORY")
+    }
+  }
+
+  struct Fetch: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "fetch", abstract: "Bring a data set here, unless it is, and verify it.",
+      discussion: """
+        Looked for in COLLAPSE_DATA, in Debian's package, then in the cache (COLLAPSE_CACHE);
+        fetched from Debian's archive or the official site.
+
+        EXAMPLE
+          collapse data fetch fashion-mnist
+        """)
+
+    @Argument(help: "The data set: fashion-mnist.")
+    var name = "fashion-mnist"
+
+    @OptionGroup var output: JSONOption
+
+    func run() throws { try DataCommand.look(name, fetch: true, json: output.json) }
+  }
+
+  struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "verify", abstract: "Check that a data set's files are whole and right.",
+      discussion: """
+        EXAMPLE
+          collapse data verify fashion-mnist
+        """)
+
+    @Argument(help: "The data set: fashion-mnist.")
+    var name = "fashion-mnist"
+
+    @OptionGroup var output: JSONOption
+
+    func run() throws { try DataCommand.look(name, fetch: false, json: output.json) }
+  }
+
+  private static func look(_ name: String, fetch: Bool, json: Bool) throws {
+    let names = Configuration.Dataset.allCases.map(\.rawValue)
+    guard let dataset = Configuration.Dataset(rawValue: name) else {
+      throw Failure(.usage, "there is no data set \"\(name)\"." + suggestion(for: name, among: names))
+    }
+    let display = Display(quiet: json)
+    let result = try TrainCommand.finished(
+      WorkerProcess.run(.data(dataset, fetch: fetch), handle: display.show))
+    display.clear()
+    if json { return print(result) }
+    struct Report: Decodable {
+      let directory: String
+      let trainingImages, testImages: Int
+      let shape: [Int]
+      let classes: [String]
+    }
+    let report = try JSONDecoder.collapse.decode(Report.self, from: Data(result.utf8))
+    print(
+      "\(name): \(report.trainingImages) training and \(report.testImages) test images of "
+        + "\(report.shape.map(String.init).joined(separator: "×")), \(report.classes.count) classes, checksums right"
+    )
+    print("in \(report.directory)")
+  }
+}
+
+/// What the worker says of its engine.
+struct EngineReport: Decodable {
+  let libtorchCompiled: String
+  let libtorchLoaded: String?
+  let cudaDevices: Int
+  let device: String
+  let precision: String
+  let threads: Int
+  let fashionMnist: String?
+}
+
+struct DoctorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "Say what is installed, what would be used, and how to mend what is missing.",
+    discussion: """
+      EXAMPLE
+        collapse doctor
+      """)
+
+  @OptionGroup var output: JSONOption
+
+  private struct Check: Encodable {
+    var name: String
+    var isRight: Bool
+    var finding: String
+    var remedies: [String] = []
+  }
+
+  func run() throws {
+    var checks = [Check(name: "collapse", isRight: true, finding: collapseVersion)]
+    do {
+      let json = try TrainCommand.finished(WorkerProcess.run(.doctor))
+      let report = try JSONDecoder.collapse.decode(EngineReport.self, from: Data(json.utf8))
+      let devices = report.cudaDevices == 0 ? "no CUDA device" : "\(report.cudaDevices) CUDA device(s)"
+      checks += [
+        Check(name: "libtorch", isRight: true, finding: report.libtorchLoaded ?? report.libtorchCompiled),
+        Check(
+          name: "device", isRight: true,
+          finding: "\(report.device) (\(devices)), \(report.precision), \(report.threads) threads"),
+        Check(
+          name: "fashion-mnist", isRight: true,
+          finding: report.fashionMnist ?? "not here; it is fetched when it is needed"),
+      ]
+    } catch let failure as Failure {
+      checks.append(
+        Check(name: "libtorch", isRight: false, finding: failure.reason, remedies: failure.remedies))
+    }
+    do {
+      let version = try FigureRenderer(project: EngineLocation.project).version()
+      checks.append(Check(name: "figures", isRight: true, finding: "vl-convert \(version)"))
+    } catch let failure as Failure {
+      checks.append(
+        Check(name: "figures", isRight: false, finding: failure.reason, remedies: failure.remedies))
+    }
+    if output.json {
+      print(String(decoding: try JSONEncoder.collapsePretty.encode(checks), as: UTF8.self))
+    } else {
+      for check in checks {
+        print("\(check.isRight ? "ok     " : "MISSING")  \(check.name): \(check.finding)")
+        check.remedies.forEach { print("           \($0)") }
+      }
+    }
+    if checks.contains(where: { !$0.isRight }) { throw ExitCode(ExitStatus.missing.rawValue) }
+  }
+}
+
+struct BenchmarkCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "benchmark", abstract: "Measure speed and memory.", subcommands: [Train.self])
+
+  struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "train", abstract: "Time training steps with mixup on random images.",
+      discussion: """
+        A step is crop, flip, normalisation, mixup, forward, backward and update.
+
+        EXAMPLE
+          collapse benchmark train --model wrn-16-2 --precision bf16 --batch 128 --steps 20 --json
+        """)
+
+    @Option(name: .long, help: "The network.") var model = "wrn-16-2"
+    @Option(name: .long, help: "fp32, bf16 or auto.") var precision = "auto"
+    @Option(name: .long, help: "cpu, cuda, cuda:N or auto.") var device = "auto"
+    @Option(name: .long, help: "Images a step.") var batch = 128
+    @Option(name: .long, help: "Steps that are timed.") var steps = 20
+    @Option(name: .long, help: "Steps before those.") var warmup = 3
+    @Option(name: .long, help: "Threads; 0: as many as there are cores.") var threads = 0
+    @Option(name: .long, help: "Height and width of the images.") var imageSize = 32
+    @Option(name: .long, help: "Channels of the images.") var channels = 3
+    @Option(name: .long, help: "Number of classes.") var classes = 10
+    @OptionGroup var output: JSONOption
+
+    func run() throws {
+      guard let precision = Configuration.Precision(rawValue: precision) else {
+        throw Failure(.usage, "--precision is fp32, bf16 or auto, not \(precision).")
+      }
+      let counts = [
+        ("--batch", batch, 2), ("--steps", steps, 1), ("--warmup", warmup, 0), ("--threads", threads, 0),
+        ("--image-size", imageSize, 8), ("--channels", channels, 1), ("--classes", classes, 2),
+      ]
+      for (name, value, least) in counts where value < least {
+        throw Failure(.usage, "\(name) must be at least \(least), not \(value).")
+      }
+      var benchmark = WorkerRequest.Benchmark()
+      benchmark.model = model
+      benchmark.precision = precision
+      benchmark.device = device
+      benchmark.batchSize = batch
+      benchmark.steps = steps
+      benchmark.warmup = warmup
+      benchmark.threads = threads
+      benchmark.imageSize = imageSize
+      benchmark.channels = channels
+      benchmark.classes = classes
+      let json = try TrainCommand.finished(WorkerProcess.run(.benchmark(benchmark)))
+      if output.json { return print(json) }
+      struct Result: Decodable {
+        struct Spread: Decodable { let min, median, max: Double }
+        let model, precision, device: String
+        let threads, batchSize, steps, peakMemoryBytes: Int
+        let imagesPerSecond: Double
+        let stepSeconds: Spread
+      }
+      let result = try JSONDecoder.collapse.decode(Result.self, from: Data(json.utf8))
+      print(
+        String(
+          format: "%.0f images/s (step %.1f ms; %.1f to %.1f over %d steps), %.0f MB at most",
+          result.imagesPerSecond,
+          1e3 * result.stepSeconds.median, 1e3 * result.stepSeconds.min, 1e3 * result.stepSeconds.max,
+          result.steps,
+          Double(result.peakMemoryBytes) / 1e6))
+      print(
+        "\(result.model), \(result.precision), \(result.device), \(result.threads) threads, batch \(result.batchSize)"
+      )
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import ArgumentParser
+import Experiment
+import Figures
+import Foundation
+
+/// Where a run comes from and goes to.
+struct RunOptions: ParsableArguments {
+  @Option(name: .long, help: "cpu, cuda, cuda:N, or auto: CUDA where there is one.")
+  var device: String?
+
+  @Option(name: .long, help: "Seed of every random number of the run.")
+  var seed: Int?
+
+  @Option(name: .long, help: "Directory for the run; it must not exist. Default: runs/NAME.")
+  var out: String?
+
+  @OptionGroup var output: JSONOption
+
+  /// The options as a source of configuration.
+  var sources: [Configuration.Source] {
+    get throws {
+      try [device.map { "device=\($0)" }, seed.map { "seed=\($0)" }].compactMap { $0 }
+        .map { try Configuration.Source(assignment: $0) }
+    }
+  }
+}
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Train a network, capture its activations and draw them.",
+    discussion: """
+      A configuration is put together from a preset, a YAML file and single settings; later ones
+      override earlier ones. Ctrl-C finishes the step and makes a checkpoint to resume from.
+
+      EXAMPLES
+        collapse train --preset wrn-16-2-fashion-mnist --set epochs=10
+        collapse train --config mine.yaml --set optimizer.learning_rate=0.05 --seed 3 --out runs/b
+      """)
+
+  @Option(
+    name: .long,
+    help: "A configuration that comes with the program: \(Presets.all.keys.sorted().joined(separator: ", "))."
+  )
+  var preset: String?
+
+  @Option(name: .long, help: "A YAML file with a configuration.")
+  var config: String?
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("One setting, such as mixup.alpha=0.4. May be repeated.", valueName: "key=value"))
+  var settings: [String] = []
+
+  @OptionGroup var options: RunOptions
+
+  func run() throws {
+    var sources: [Configuration.Source] = []
+    if let preset { sources.append(try Presets.source(preset)) }
+    if let config { sources.append(try Configuration.Source(file: config)) }
+    sources += try settings.map { try Configuration.Source(assignment: $0) } + options.sources
+    let configuration = try Configuration(sources)
+    let display = Display(quiet: options.output.json)
+    let summary = try Self.train(configuration, out: options.out, display)
+    try Self.present(summary, json: options.output.json, display)
+  }
+
+  /// Trains to the end and draws; gives the summary as JSON.
+  static func train(_ configuration: Configuration, out: String?, _ display: Display) throws -> String {
+    if let out { try RunDirectory.refusePresent(out) }
+    return try finished(
+      WorkerProcess.run(
+        .train(configuration: configuration, directory: out, command: CommandLine.arguments),
+        handle: display.show))
+  }
+
+  /// A result that must be there.
+  static func finished(_ result: String?) throws -> String {
+    guard let result else { throw Failure(.internalError, "collapse-worker ended without a result.") }
+    return result
+  }
+
+  /// Draws the activations of a finished run and prints its summary.
+  static func present(_ summary: String, json: Bool, _ display: Display) throws {
+    display.clear()
+    let result = try JSONDecoder.collapse.decode(RunResult.self, from: Data(summary.utf8))
+    if json {
+      print(summary)
+    } else {
+      print(result.text)
+    }
+    for file in try FigureCommand.Activations.draw(RunDirectory(result.run)) where !json {
+      print("figure: \(file)")
+    }
+  }
+}
+
+struct ResumeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "resume",
+    abstract: "Go on with an interrupted run from its checkpoint.",
+    discussion: """
+      EXAMPLE
+        collapse resume runs/first
+      """)
+
+  @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"))
+  var directory: String
+
+  @OptionGroup var output: JSONOption
+
+  func run() throws {
+    let run = try RunDirectory.open(directory)
+    let display = Display(quiet: output.json)
+    if let summary = try? String(contentsOfFile: run.summary, encoding: .utf8) {
+      display.line("\(directory) is finished; nothing to do.")
+      return try TrainCommand.present(summary, json: output.json, display)
+    }
+    let summary = try TrainCommand.finished(
+      WorkerProcess.run(.resume(directory: directory, command: CommandLine.arguments), handle: display.show))
+    try TrainCommand.present(summary, json: output.json, display)
+  }
+}
+
+/// What is read back of a run's summary.
+struct RunResult: Decodable {
+  let run: String
+  let testAccuracy: Double
+  let sameClassAlignment: Double
+  let classifierNormVariation: Double
+  let classifierCosineDeviation: Double
+  let seconds: Double
+
+  /// The summary for people.
+  var text: String {
+    func shown(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
+    return """
+      test accuracy          \(shown(100 * testAccuracy, 2)) %
+      same-class alignment   \(shown(sameClassAlignment, 3))  (1: class means point along the classifier)
+      classifier             norms ±\(shown(100 * classifierNormVariation, 1)) %, cosines ±\(shown(classifierCosineDeviation, 3))  (0: a simplex ETF)
+      time                   \(Display.duration(seconds))
+      """
+  }
+}
+
+extension Configuration.Source {
+  /// The text of a file.
+  ///
+  /// - Throws: `Failure` if it cannot be read.
+  init(file: String) throws {
+    do {
+      self.init(text: try String(contentsOfFile: file, encoding: .utf8), name: file)
+    } catch {
+      let exists = FileManager.default.fileExists(atPath: file)
+      throw Failure(.missing, "\(file) \(exists ? "cannot be read as text" : "does not exist").")
+    }
+  }
+}
