@@ -55,7 +55,8 @@ let package = Package(
     .executableTarget(
       name: "collapse",
       dependencies: [
-        "Figures", "Experiment", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Figures", "Experiment", "SystemTools",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -65,12 +66,22 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    .target(
+      name: "TestSupport", dependencies: ["Randomness"], path: "Tests/TestSupport", swiftSettings: strict),
+    tests("CommandTests", ["TestSupport", "collapse", "collapse-worker"]),
+    tests("DatasetsTests", ["Datasets", "Randomness", "SystemTools", "TestSupport", "Torch"]),
+    tests("FiguresTests", ["Figures", "Experiment", "Safetensors", "TestSupport"]),
     tests("GeometryTests", ["Geometry", "Torch"]),
     tests("SafetensorsTests", ["Safetensors"]),
     tests("ExperimentTests", ["Experiment"]),
     tests("NNTests", ["NN", "Torch"], fixtures: true),
     tests("ModelsTests", ["Models", "NN", "Torch"], fixtures: true),
     tests("RandomnessTests", ["Randomness"]),
+    tests(
+      "TrainingTests",
+      [
+        "Training", "Datasets", "Experiment", "Geometry", "NN", "Randomness", "TestSupport", "Torch",
+      ]),
     tests("TorchTests", ["Torch"], fixtures: true),
   ],
   cxxLanguageStandard: .cxx20

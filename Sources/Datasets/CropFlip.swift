@@ -11,7 +11,7 @@ public struct CropFlip: Sendable {
   public init(padding: Int) { self.padding = padding }
 
   /// Changes a batch of N×H×W×C bytes; each image has its own offsets and flip from `stream`.
-  public func callAsFunction(_ images: Tensor, _ stream: inout Stream) -> Tensor {
+  public func callAsFunction(_ images: Tensor, _ stream: inout RandomStream) -> Tensor {
     let shape = images.shape
     guard shape.count == 4 else { return images }
     let (count, height, width) = (shape[0], shape[1], shape[2])

@@ -43,7 +43,7 @@ public struct Mixup: Sendable {
   }
 
   /// A plan for a batch: partners by a permutation of it.
-  public func plan(count: Int, lambdas: inout Stream, partners: inout Stream) -> MixingPlan {
+  public func plan(count: Int, lambdas: inout RandomStream, partners: inout RandomStream) -> MixingPlan {
     let shared = perSample ? 0 : lambdas.nextBeta(alpha)
     return MixingPlan(
       lambdas: (0..<count).map { _ in perSample ? lambdas.nextBeta(alpha) : shared },

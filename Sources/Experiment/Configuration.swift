@@ -180,6 +180,9 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// Images a step; batch statistics depend on it.
     public var batchSize = 500
 
+    /// The defaults.
+    public init() {}
+
     /// What batch norm normalises with.
     public enum Statistics: String, ConfigurationChoice {
       /// The batch's: the network "in train mode", as in the paper.

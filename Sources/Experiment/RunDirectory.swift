@@ -50,16 +50,24 @@ public struct RunDirectory: Sendable {
 
   private static func make(_ path: String) throws -> RunDirectory {
     let run = RunDirectory(path)
-    for directory in [run.checkpoints, run.captures, run.figures] {
-      do {
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-      } catch {
+    for directory in [run.path, run.checkpoints, run.captures, run.figures] { try makeDirectory(directory) }
+    return run
+  }
+
+  /// Makes a directory and those above it, unless they are there.
+  ///
+  /// - Throws: `Failure` with the system's reason.
+  public static func makeDirectory(_ path: String) throws {
+    var partial = path.hasPrefix("/") ? "/" : ""
+    for component in path.split(separator: "/") {
+      partial += component + "/"
+      guard mkdir(partial, 0o777) == 0 || errno == EEXIST else {
         throw Failure(
-          .usage, "the output directory \(path) cannot be made (\(plainReason(error))).",
+          .usage,
+          "the output directory \(path) cannot be made (\(partial): \(String(cString: strerror(errno)))).",
           remedies: ["Choose a place that you may write to with --out."])
       }
     }
-    return run
   }
 
   /// The directory of an existing run.
@@ -141,15 +149,4 @@ public struct RunDirectory: Sendable {
   public static func write(json value: some Encodable, to path: String) throws {
     try write(String(decoding: JSONEncoder.collapsePretty.encode(value), as: UTF8.self) + "\n", to: path)
   }
-}
-
-/// The system's reason for a failed file operation, without Foundation's wrapping.
-public func plainReason(_ error: any Error) -> String {
-  let error = error as NSError
-  if let underlying = error.userInfo[NSUnderlyingErrorKey] as? NSError,
-    underlying.domain == NSPOSIXErrorDomain
-  {
-    return String(cString: strerror(Int32(underlying.code)))
-  }
-  return error.localizedDescription
 }

@@ -5,10 +5,9 @@ extension ActivationsFigure: Figure {
 
   public func specification() throws -> JSONValue {
     let (scale, rows) = scaledRows
-    let extent =
-      1.08
-      * ((points.flatMap { [abs($0.x), abs($0.y)] } + rows.flatMap { [abs($0.x) * 1.05, abs($0.y) * 1.1] })
-        .max() ?? 1)
+    let farthest = points.flatMap { [abs($0.x), abs($0.y)] }.max() ?? 1
+    let tip = rows.map { max(abs($0.x), abs($0.y)) }.max() ?? 1
+    let extent = max(1.05 * farthest, 1.3 * tip)
     func axis(_ field: String, _ title: String) -> JSONValue {
       [
         "field": .string(field), "type": "quantitative", "title": .string(title),
@@ -48,26 +47,25 @@ extension ActivationsFigure: Figure {
 
     let tips: JSONValue = .array(
       rows.map { row in
-        [
-          "name": .string(row.name), "x": .number(row.x.rounded(digits: 5)),
-          "y": .number(row.y.rounded(digits: 5)),
-          "x0": 0, "y0": 0, "xt": .number((1.09 * row.x).rounded(digits: 5)),
-          "yt": .number((1.09 * row.y).rounded(digits: 5)),
-        ]
+        ["name": .string(row.name), "x": .number(row.x), "y": .number(row.y), "x0": 0, "y0": 0]
       })
     var spoke = position
     spoke["x2"] = ["field": "x0"]
     spoke["y2"] = ["field": "y0"]
-    let label: JSONValue = [
-      "data": ["values": tips],
-      "mark": [
-        "type": "text", "fontSize": 13, "fontWeight": "bold", "color": "black", "stroke": "white",
-        "strokeWidth": 3, "strokeOpacity": 0.85,
-      ],
-      "encoding": [
-        "x": axis("xt", "first coordinate"), "y": axis("yt", "second coordinate"), "text": ["field": "name"],
-      ],
-    ]
+    // Twice: a white halo below, since a stroke would eat into the letters.
+    let labels = rows.flatMap { row in
+      [4.0, 0].map { halo -> JSONValue in
+        let isBelow = row.y < -0.2 * tip
+        return [
+          "data": ["values": [["name": .string(row.name), "x": .number(row.x), "y": .number(row.y)]]],
+          "mark": [
+            "type": "text", "fontSize": 13, "fontWeight": "bold", "color": "black", "stroke": "white",
+            "strokeWidth": .number(halo), "dy": isBelow ? 18 : -16,
+          ],
+          "encoding": .object(position.merging(["text": ["field": "name"]]) { $1 }),
+        ]
+      }
+    }
     return try .object([
       "$schema": .string(vegaLiteSchema),
       "config": chartTheme,
@@ -80,30 +78,23 @@ extension ActivationsFigure: Figure {
       "width": 460, "height": 460,
       "data": ["values": JSONValue(encoding: points)],
       "resolve": ["scale": ["color": "independent"]],
-      "layer": [
-        cloud("different classes", colors: Palette.oranges, size: 16),
-        cloud("same class", colors: Palette.blues, size: 20),
+      "layer": .array(
         [
-          "data": ["values": tips], "mark": ["type": "rule", "strokeWidth": 2.5, "color": "black"],
-          "encoding": .object(spoke),
-        ],
-        [
-          "data": ["values": tips],
-          "mark": [
-            "type": "point", "shape": "diamond", "filled": true, "size": 110, "opacity": 1, "color": "black",
+          cloud("different classes", colors: Palette.oranges, size: 16),
+          cloud("same class", colors: Palette.blues, size: 20),
+          [
+            "data": ["values": tips], "mark": ["type": "rule", "strokeWidth": 2.5, "color": "black"],
+            "encoding": .object(spoke),
           ],
-          "encoding": .object(position),
-        ],
-        label, withoutHalo(label),
-      ],
+          [
+            "data": ["values": tips],
+            "mark": [
+              "type": "point", "shape": "diamond", "filled": true, "size": 110, "opacity": 1,
+              "color": "black",
+            ],
+            "encoding": .object(position),
+          ],
+        ] + labels),
     ])
-  }
-
-  /// The text again without its white halo, which would otherwise eat into the letters.
-  private func withoutHalo(_ label: JSONValue) -> JSONValue {
-    guard case .object(var fields) = label, case .object(var mark)? = fields["mark"] else { return label }
-    mark["strokeWidth"] = 0
-    fields["mark"] = .object(mark)
-    return .object(fields)
   }
 }

@@ -109,7 +109,9 @@ public struct ActivationsFigure: Sendable {
       }.max() ?? 1
     let longest = rows.map { ($0.x * $0.x + $0.y * $0.y).squareRoot() }.max() ?? 1
     let scale = longest > 0 && radius > 0 ? 1.25 * radius / longest : 1
-    return (scale, rows.map { ($0.name, $0.x * scale, $0.y * scale) })
+    return (
+      scale, rows.map { ($0.name, ($0.x * scale).rounded(digits: 5), ($0.y * scale).rounded(digits: 5)) }
+    )
   }
 }
 

@@ -48,13 +48,7 @@ public struct FigureRenderer: Sendable {
   /// - Returns: the files, the source last.
   /// - Throws: `Failure`; files of other figures stay as they are.
   public func render(_ figure: some Figure, into directory: String) throws -> [String] {
-    do {
-      try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    } catch {
-      throw Failure(
-        .usage, "the output directory \(directory) cannot be made (\(plainReason(error))).",
-        remedies: ["Choose a place that you may write to with --out."])
-    }
+    try RunDirectory.makeDirectory(directory)
     let base = "\(directory)/\(figure.fileName)"
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -31,7 +31,7 @@ public struct CapturePlan: Sendable, Equatable {
   /// - Throws: `Failure` for classes that don't exist or have no images.
   public init(
     labels: [Int], classes: Int, chosen: [Int] = [], options: Configuration.Capture,
-    _ stream: Randomness.Stream
+    _ stream: RandomStream
   ) throws {
     var classStream = stream.split("classes")
     var pairStream = stream.split("pairs")

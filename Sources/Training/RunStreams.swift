@@ -5,26 +5,26 @@ import Randomness
 /// Each depends on the seed, its name and a position in training alone: so nothing but epoch and
 /// step has to be stored to go on, and a capture or an evaluation shifts none of them.
 public struct RunStreams: Sendable, Equatable {
-  private let root: Stream
+  private let root: RandomStream
 
   /// The streams of a seed.
-  public init(seed: Int) { root = Stream(seed: UInt64(bitPattern: Int64(seed))) }
+  public init(seed: Int) { root = RandomStream(seed: UInt64(bitPattern: Int64(seed))) }
 
   /// Seed of the initial weights.
   public var initialization: UInt64 { root.split("initialization").key }
   /// Which images and λ a capture takes.
-  public var capture: Stream { root.split("capture") }
+  public var capture: RandomStream { root.split("capture") }
 
   /// The order of the images in an epoch.
-  public func order(epoch: Int) -> Stream { root.split("order").split(epoch) }
+  public func order(epoch: Int) -> RandomStream { root.split("order").split(epoch) }
   /// Offsets and flips of a step.
-  public func augmentation(epoch: Int, step: Int) -> Stream { of("augmentation", epoch, step) }
+  public func augmentation(epoch: Int, step: Int) -> RandomStream { of("augmentation", epoch, step) }
   /// λ of a step.
-  public func lambda(epoch: Int, step: Int) -> Stream { of("lambda", epoch, step) }
+  public func lambda(epoch: Int, step: Int) -> RandomStream { of("lambda", epoch, step) }
   /// Partners of a step.
-  public func partners(epoch: Int, step: Int) -> Stream { of("partners", epoch, step) }
+  public func partners(epoch: Int, step: Int) -> RandomStream { of("partners", epoch, step) }
 
-  private func of(_ name: String, _ epoch: Int, _ step: Int) -> Stream {
+  private func of(_ name: String, _ epoch: Int, _ step: Int) -> RandomStream {
     root.split(name).split(epoch).split(step)
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import SystemTools
 import Synchronization
 
 /// Signals that ask the program to stop.
@@ -15,7 +16,9 @@ enum Interruption {
   /// Takes over SIGINT, SIGTERM and SIGHUP, and stops too when the program that started this one is gone.
   static func install() {
     _ = isRequested  // Makes the globals before a signal needs them.
-    for number in [SIGINT, SIGTERM, SIGHUP] { signal(number) { _ in Interruption.request() } }
+    let numbers = [SIGINT, SIGTERM, SIGHUP]
+    for number in numbers { signal(number) { _ in Interruption.request() } }
+    unblockSignals(numbers)
     signal(SIGPIPE, SIG_IGN)
     watchParent()
   }

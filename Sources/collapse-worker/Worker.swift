@@ -19,7 +19,10 @@ import Training
     setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0)
     do {
       let request = try decodedRequest()
-      try Engine.installCachingAllocator()
+      // For memory debuggers, and to see what our own is worth.
+      if ProcessInfo.processInfo.environment["COLLAPSE_ALLOCATOR"] != "system" {
+        try Engine.installCachingAllocator()
+      }
       emit(.ready(compiled: Engine.compiledVersion, loaded: Engine.loadedVersion ?? "unknown"))
       try perform(request)
     } catch {

@@ -20,6 +20,10 @@ struct DemoCommand: ParsableCommand {
     let display = Display(quiet: options.output.json)
     let summary = try TrainCommand.train(configuration, out: options.out, display)
     try TrainCommand.present(summary, json: options.output.json, display)
+    let run = try JSONDecoder.collapse.decode(RunResult.self, from: Data(summary.utf8)).run
+    guard FileManager.default.fileExists(atPath: "\(run)/figures/activations.png") else {
+      throw ExitCode(ExitStatus.missing.rawValue)
+    }
     guard !options.output.json else { return }
     print(
       """

@@ -20,7 +20,8 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     _ = try RunDirectory.open(directory)
     let display = Display(quiet: output.json)
-    let json = try TrainCommand.finished(WorkerProcess.run(.evaluate(directory: directory), handle: display.show))
+    let json = try TrainCommand.finished(
+      WorkerProcess.run(.evaluate(directory: directory), handle: display.show))
     display.clear()
     if output.json { return print(json) }
     let report = try JSONDecoder.collapse.decode(Report.self, from: Data(json.utf8))

@@ -80,17 +80,19 @@ struct TrainCommand: ParsableCommand {
     return result
   }
 
-  /// Draws the activations of a finished run and prints its summary.
+  /// Prints the summary of a finished run and draws its activations.
+  ///
+  /// A figure that can't be drawn here does not make the training a failure: it can be drawn later.
   static func present(_ summary: String, json: Bool, _ display: Display) throws {
     display.clear()
     let result = try JSONDecoder.collapse.decode(RunResult.self, from: Data(summary.utf8))
-    if json {
-      print(summary)
-    } else {
-      print(result.text)
-    }
-    for file in try FigureCommand.Activations.draw(RunDirectory(result.run)) where !json {
-      print("figure: \(file)")
+    print(json ? summary : result.text)
+    do {
+      for file in try FigureCommand.Activations.draw(RunDirectory(result.run)) where !json {
+        print("figure: \(file)")
+      }
+    } catch let failure as Failure {
+      FileHandle.standardError.write(Data("no figure was drawn: \(failure)\n".utf8))
     }
   }
 }

@@ -20,24 +20,24 @@ import Testing
   }
 
   @Test func splitsDependOnKeyAndNameAlone() {
-    var root = Stream(seed: 3)
+    var root = RandomStream(seed: 3)
     let before = root.split("mixup")
     for _ in 0..<5 { _ = root.next() }
     #expect(root.split("mixup") == before)
     let keys =
       ["mixup", "capture", "shuffle"].map { root.split($0).key } + (0..<100).map { root.split($0).key }
-    #expect(Set(keys + [root.key, Stream(seed: 4).key]).count == keys.count + 2)
+    #expect(Set(keys + [root.key, RandomStream(seed: 4).key]).count == keys.count + 2)
   }
 
   @Test func continuesFromAPosition() {
-    var stream = Stream(seed: 11).split("a")
+    var stream = RandomStream(seed: 11).split("a")
     let all = (0..<10).map { _ in stream.next() }
-    var later = Stream(key: stream.key, position: 6)
+    var later = RandomStream(key: stream.key, position: 6)
     #expect((0..<4).map { _ in later.next() } == Array(all[6...]))
   }
 
   @Test func uniformMoments() {
-    var stream = Stream(seed: 1)
+    var stream = RandomStream(seed: 1)
     let values = (0..<100_000).map { _ in stream.nextUniform() }
     let mean = values.reduce(0, +) / 1e5
     #expect(abs(mean - 0.5) < 5 * (1 / 12.0 / 1e5).squareRoot())
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test func permutationsAreUniform() {
-    var stream = Stream(seed: 2)
+    var stream = RandomStream(seed: 2)
     var counts: [[Int]: Int] = [:]
     for _ in 0..<12_000 { counts[stream.nextPermutation(4), default: 0] += 1 }
     #expect(counts.count == 24)
@@ -59,7 +59,7 @@ import Testing
   static let alphas = [0.001, 0.02, 0.1, 0.4, 0.9, 1, 1.5, 4, 200]
 
   static func sample(_ alpha: Double, _ count: Int) -> [Double] {
-    var stream = Stream(seed: 5).split("beta").split(Int(alpha * 1000))
+    var stream = RandomStream(seed: 5).split("beta").split(Int(alpha * 1000))
     return (0..<count).map { _ in stream.nextBeta(alpha) }
   }
 

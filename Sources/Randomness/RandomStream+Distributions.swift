@@ -1,6 +1,6 @@
 import Foundation
 
-extension Stream {
+extension RandomStream {
   /// Uniform in [0, 1), with 53 random bits.
   public mutating func nextUniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 

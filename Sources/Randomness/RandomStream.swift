@@ -5,13 +5,13 @@
 /// any stream can be reached at once: nothing but the seed and a count has to be stored to go on.
 ///
 /// ```swift
-/// var lambdas = Stream(seed: 7).split("mixup").split(epoch)
+/// var lambdas = RandomStream(seed: 7).split("mixup").split(epoch)
 /// let lambda = lambdas.nextBeta(1)
 /// ```
 ///
 /// Numbers come from Philox4x32-10 (Salmon et al., *Parallel Random Numbers: As Easy as 1, 2, 3*,
 /// SC 2011), a counter-based generator that passes BigCrush.
-public struct Stream: RandomNumberGenerator, Sendable, Equatable {
+public struct RandomStream: RandomNumberGenerator, Sendable, Equatable {
   /// Identifies the stream.
   public let key: UInt64
   /// How many 64-bit numbers have been drawn.
@@ -27,16 +27,16 @@ public struct Stream: RandomNumberGenerator, Sendable, Equatable {
   }
 
   /// The stream of this name below this one; independent of the position.
-  public func split(_ name: String) -> Stream {
+  public func split(_ name: String) -> RandomStream {
     // FNV-1a over the name, then mixed with the key so that names and numbers don't collide.
     let hash = name.utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-    return Stream(key: Self.scramble(Self.scramble(key ^ 0x6a09_e667_f3bc_c908) ^ hash), position: 0)
+    return RandomStream(key: Self.scramble(Self.scramble(key ^ 0x6a09_e667_f3bc_c908) ^ hash), position: 0)
   }
 
   /// The stream of this number below this one; independent of the position.
-  public func split(_ number: Int) -> Stream {
+  public func split(_ number: Int) -> RandomStream {
     let hash = UInt64(bitPattern: Int64(number)) &* 0x9e37_79b9_7f4a_7c15
-    return Stream(key: Self.scramble(Self.scramble(key ^ 0xbb67_ae85_84ca_a73b) ^ hash), position: 0)
+    return RandomStream(key: Self.scramble(Self.scramble(key ^ 0xbb67_ae85_84ca_a73b) ^ hash), position: 0)
   }
 
   /// The next 64 uniformly random bits.

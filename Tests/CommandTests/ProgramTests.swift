@@ -1,0 +1,196 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The program doing its work.
+@Suite(.serialized) struct ProgramTests {
+  let directory: TemporaryDirectory
+  static let python = ProgramRunner.repository + "/.collapse/venv/bin/python"
+
+  init() throws {
+    directory = try TemporaryDirectory()
+    try SyntheticImages.write(train: 96, test: 30, to: directory)
+    try directory.write(
+      Array(
+        """
+        name: small
+        device: cpu
+        precision: fp32
+        data: {dataset: idx, path: ., padding: 1}
+        model: {name: wrn-10-1}
+        epochs: 2
+        batch_size: 16
+        capture: {samples: 60, batch_size: 30}
+
+        """.utf8), to: "small.yaml")
+  }
+
+  func run(_ arguments: String...) throws -> ProgramRunner.Result {
+    try ProgramRunner.run(arguments, in: directory.path)
+  }
+
+  func contents(_ path: String) throws -> Data {
+    try Data(contentsOf: URL(fileURLWithPath: directory.file(path)))
+  }
+
+  @Test func fromTrainingToFigure() throws {
+    let trained = try run("train", "--config", "small.yaml", "--seed", "3")
+    #expect(trained.status == 0, "\(trained.errors)")
+    for word in ["test accuracy", "same-class alignment", "figure: runs/small/figures/activations.png"] {
+      #expect(trained.output.contains(word))
+    }
+    // Plain lines where there is no terminal.
+    #expect(trained.errors.contains("epoch 2: loss") && !trained.errors.contains("\r"))
+
+    let run = directory.file("runs/small")
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: run).sorted()
+        == [
+          "captures", "checkpoints", "config.yaml", "figures", "log.txt", "manifest.json", "metrics.jsonl",
+          "summary.json",
+        ])
+    #expect(try String(decoding: contents("runs/small/config.yaml"), as: UTF8.self).contains("seed: 3\n"))
+    #expect(
+      try contents("runs/small/figures/activations.png").prefix(8)
+        == Data([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]))
+    #expect(try contents("runs/small/figures/activations.pdf").prefix(5) == Data("%PDF-".utf8))
+    #expect(
+      try String(decoding: contents("runs/small/figures/activations.svg"), as: UTF8.self).contains("</svg>"))
+    let page = try String(decoding: contents("runs/small/figures/activations.html"), as: UTF8.self)
+    #expect(page.contains("</html>") && !page.contains("<script src=") && !page.contains("cdn."))
+
+    // A second run of the same name gets a directory of its own, and the same numbers.
+    let again = try self.run("train", "--config", "small.yaml", "--seed", "3", "--json")
+    #expect(again.json?["run"] as? String == "runs/small-2")
+    #expect(try contents("runs/small-2/metrics.jsonl") == contents("runs/small/metrics.jsonl"))
+
+    let evaluation = try self.run("evaluate", "runs/small", "--json")
+    #expect(evaluation.json?["accuracy"] as? Double == again.json?["test_accuracy"] as? Double)
+    #expect((evaluation.json?["bins"] as? [[String: Any]])?.count == 15)
+    #expect(Set(evaluation.json?.keys.map { $0 } ?? []) == ["accuracy", "nll", "ece", "brier", "bins"])
+    #expect(try self.run("evaluate", "runs/small").output.contains("expected calibration error"))
+
+    let capture = try self.run(
+      "capture", "runs/small", "--name", "two", "--classes", "0,2", "--samples", "40")
+    #expect(capture.output == "runs/small/captures/two.safetensors\n")
+    try self.run("figure", "activations", "runs/small/captures/two.safetensors")
+      .expectFailure(64, ["a capture of 2 classes; the projection draws three"])
+    try self.run("capture", "runs/small", "--classes", "0,9").expectFailure(64, ["[0, 9] can't be captured"])
+    let drawn = try self.run("figure", "activations", "runs/small", "--out", "elsewhere", "--json")
+    #expect((drawn.json?["files"] as? [String])?.contains("elsewhere/activations.vl.json") == true)
+    #expect(try self.run("resume", "runs/small").errors.contains("is finished; nothing to do"))
+  }
+
+  /// In an epoch: a first signal makes a checkpoint, and the resumed run equals an uninterrupted one.
+  @Test(arguments: [SIGINT, SIGTERM]) func interrupted(signal: Int32) throws {
+    let long = ["train", "--config", "small.yaml", "--set", "epochs=6", "--set", "evaluation.every_epochs=3"]
+    let whole = try ProgramRunner.run(long + ["--out", "whole"], in: directory.path)
+    #expect(whole.status == 0, "\(whole.errors)")
+    let program = try ProgramRunner(long + ["--out", "stopped"], in: directory.path)
+    let metrics = directory.file("stopped/metrics.jsonl")
+    for _ in 0..<6000 where !FileManager.default.fileExists(atPath: metrics) { usleep(10_000) }
+    kill(program.process.processIdentifier, signal)
+    let result = program.finish()
+    result.expectFailure(130, ["interrupted", "continue with: collapse resume stopped"])
+    #expect(!FileManager.default.fileExists(atPath: directory.file("stopped/summary.json")))
+    let rows = try contents("stopped/metrics.jsonl").split(separator: 10).count
+    #expect((1..<6).contains(rows))
+
+    let resumed = try run("resume", "stopped")
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(try contents("stopped/metrics.jsonl") == contents("whole/metrics.jsonl"))
+    #expect(
+      try contents("stopped/checkpoints/last.safetensors") == contents("whole/checkpoints/last.safetensors"))
+  }
+
+  /// When `collapse` itself is killed, the worker makes a checkpoint and ends.
+  @Test func killed() throws {
+    let arguments = ["train", "--config", "small.yaml", "--set", "epochs=500", "--out", "killed"]
+    let program = try ProgramRunner(arguments, in: directory.path)
+    let metrics = directory.file("killed/metrics.jsonl")
+    for _ in 0..<6000 where !FileManager.default.fileExists(atPath: metrics) { usleep(10_000) }
+    kill(program.process.processIdentifier, SIGKILL)
+    #expect(program.finish().status == -SIGKILL)
+    func state() throws -> String? {
+      (try JSONSerialization.jsonObject(with: contents("killed/manifest.json")) as? [String: Any])?["state"]
+        as? String
+    }
+    for _ in 0..<1000 where try state() == "running" { usleep(10_000) }
+    #expect(try state() == "interrupted")
+  }
+
+  /// The weights load into the PyTorch module of the same architecture, which gives the same logits.
+  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: python)))
+  func checkpointsLoadIntoPyTorch() throws {
+    let trained = try run(
+      "train", "--config", "small.yaml", "--set", "capture.statistics=running", "--set", "epochs=1", "--out",
+      "run")
+    #expect(trained.status == 0, "\(trained.errors)")
+    let script = """
+      import sys
+      import torch
+      from safetensors.torch import load_file
+      sys.path.insert(0, sys.argv[1])
+      from wide_resnet import WideResNet
+      model = WideResNet.named("wrn-10-1", 1, 3)
+      missing, unexpected = model.load_state_dict(load_file("run/checkpoints/last.safetensors"), strict=False)
+      assert not unexpected and all(name.endswith("num_batches_tracked") for name in missing), (missing, unexpected)
+      model.eval()
+      capture = load_file("run/captures/activations.safetensors")
+      pixels = torch.frombuffer(bytearray(open("train-images-idx3-ubyte", "rb").read()), dtype=torch.uint8, offset=16)
+      pixels = pixels.reshape(-1, 1, 12, 12).double() / 255
+      images = ((pixels - pixels.mean()) / pixels.std(correction=0)).float()
+      weight = capture["lambda"].float().reshape(-1, 1, 1, 1)
+      mixed = weight * images[capture["image_indices"]] + (1 - weight) * images[capture["partner_indices"]]
+      with torch.no_grad():
+          features, logits = model(mixed)
+      for name, value in (("features", features), ("logits", logits)):
+          scale = capture[name].abs().max()
+          print(name, ((value - capture[name]).abs().max() / scale).item())
+      """
+    let result = try ProgramRunner(
+      ["-c", script, ProgramRunner.repository + "/Tests/References"], in: directory.path, program: Self.python
+    ).finish()
+    #expect(result.status == 0, "\(result.errors)")
+    let differences = result.output.split(separator: "\n").map { $0.split(separator: " ") }
+    #expect(differences.map(\.first) == ["features", "logits"])
+    for line in differences { #expect(try #require(Double(line[1])) < 1e-5) }
+  }
+
+  @Test func benchmarks() throws {
+    let result = try run(
+      "benchmark", "train", "--model", "wrn-10-1", "--batch", "8", "--steps", "3", "--warmup", "1",
+      "--image-size", "16",
+      "--json")
+    let json = try #require(result.json)
+    let seconds = try #require(json["step_seconds"] as? [String: Double])
+    #expect(
+      seconds["min"]! > 0 && seconds["min"]! <= seconds["median"]! && seconds["median"]! <= seconds["max"]!)
+    let rate = try #require(json["images_per_second"] as? Double)
+    #expect(abs(rate * seconds["median"]! - 8) < 1e-6)
+    #expect(try #require(json["peak_memory_bytes"] as? Int) > 50_000_000)
+  }
+
+  @Test func helpForEveryCommand() throws {
+    for command in [
+      ["demo"], ["train"], ["resume"], ["evaluate"], ["capture"], ["figure", "activations"],
+      ["data", "list"],
+      ["data", "fetch"], ["data", "verify"], ["doctor"], ["benchmark", "train"],
+    ] {
+      let result = try ProgramRunner.run(command + ["--help"], in: directory.path)
+      #expect(result.status == 0 && result.output.contains("EXAMPLE"), "\(command)")
+    }
+    #expect(try run("--version").output == "0.1.0\n")
+  }
+
+  /// The program without libtorch starts at once, and says what it finds.
+  @Test func doctor() throws {
+    let result = try run("doctor")
+    #expect(result.status == 0, "\(result.output)")
+    #expect(result.output.contains("ok       libtorch: 2."))
+    let libraries = try ProgramRunner(
+      [ProgramRunner.products + "/collapse"], in: directory.path, program: "/usr/bin/ldd"
+    ).finish().output
+    #expect(libraries.contains("libc.so") && !libraries.contains("torch") && !libraries.contains("c10"))
+  }
+}

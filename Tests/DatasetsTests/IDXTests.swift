@@ -1,0 +1,126 @@
+import Foundation
+import SystemTools
+import TestSupport
+import Testing
+
+@testable import Datasets
+
+@Suite struct IDXTests {
+  @Test func readsPlainAndGzipped() throws {
+    let directory = try TemporaryDirectory()
+    let path = try directory.write(SyntheticImages.idx([2, 1, 3], [1, 2, 3, 4, 5, 6]), to: "a")
+    let plain = try IDXFile(path: path, rank: 3)
+    #expect(plain.shape == [2, 1, 3] && Array(plain.elements) == [1, 2, 3, 4, 5, 6])
+    #expect(try Tool.run("gzip", ["-k", path]).status == 0)
+    let gzipped = try IDXFile(path: path + ".gz", rank: 3)
+    #expect(gzipped.elements == plain.elements)
+    // Against the tool reading the plain file itself.
+    let expected = try Tool.run("sha256sum", [path]).standardOutput.prefix(64)
+    #expect(try gzipped.digest() == String(decoding: expected, as: UTF8.self))
+  }
+
+  static let whole = SyntheticImages.idx([2, 1, 3], [1, 2, 3, 4, 5, 6])
+  /// Content, and what the message must say.
+  static let malformed: [(bytes: [UInt8], parts: [String])] = [
+    ([], ["cut short", "0 bytes"]),
+    (Array(whole.prefix(10)), ["cut short", "header"]),
+    (Array(whole.dropLast()), ["cut short", "2×1×3", "5 bytes"]),
+    (whole + [7], ["too long", "7 bytes"]),
+    ([0, 0, 9] + whole.dropFirst(3), ["00 00 09 03", "not 00 00 08 03"]),
+    ([0, 0, 8, 1] + whole.dropFirst(4), ["3 dimensions"]),
+    ([0, 0, 8, 3] + [UInt8](repeating: 0xff, count: 12), ["cut short"]),
+    ([0x1f, 0x8b, 8, 0], ["damaged or cut short"]),
+  ]
+
+  @Test(arguments: malformed) func refuses(bytes: [UInt8], parts: [String]) throws {
+    let directory = try TemporaryDirectory()
+    let path = try directory.write(bytes, to: "a")
+    let error = #expect(throws: DatasetError.self) { try IDXFile(path: path, rank: 3) }
+    #expect(error?.kind == .malformed)
+    for part in [path] + parts { #expect(error?.reason.contains(part) == true, "\(error!.reason)") }
+  }
+
+  @Test func refusesACutGzipFile() throws {
+    let directory = try TemporaryDirectory()
+    let path = try directory.write(SyntheticImages.idx([100], [UInt8](repeating: 3, count: 100)), to: "a")
+    _ = try Tool.run("gzip", [path])
+    let whole = try [UInt8](Data(contentsOf: URL(fileURLWithPath: path + ".gz")))
+    for count in [whole.count - 1, whole.count / 2, 12] {
+      let cut = try directory.write(Array(whole.prefix(count)), to: "cut")
+      let error = #expect(throws: DatasetError.self) { try IDXFile(path: cut, rank: 1) }
+      #expect(error?.kind == .malformed && error?.reason.contains("damaged or cut short") == true)
+    }
+  }
+
+  @Test func missingFiles() throws {
+    let directory = try TemporaryDirectory()
+    #expect(throws: DatasetError(.missing, "\(directory.file("a")) does not exist.")) {
+      try IDXFile(path: directory.file("a"), rank: 3)
+    }
+    try SyntheticImages.write(train: 6, test: 3, to: directory)
+    try FileManager.default.removeItem(atPath: directory.file("t10k-labels-idx1-ubyte"))
+    let error = #expect(throws: DatasetError.self) { try IDXDataset.load(directory: directory.path) }
+    #expect(error?.kind == .missing && error?.reason.contains("t10k-labels-idx1-ubyte") == true)
+  }
+}
+
+@Suite struct IDXDatasetTests {
+  static func files(train: Int = 9, test: Int = 6) throws -> TemporaryDirectory {
+    let directory = try TemporaryDirectory()
+    try SyntheticImages.write(train: train, test: test, to: directory)
+    return directory
+  }
+
+  @Test func reads() throws {
+    let directory = try Self.files()
+    let dataset = try IDXDataset.load(directory: directory.path)
+    #expect(dataset.training.images.shape == [9, 12, 12, 1] && dataset.test.count == 6)
+    #expect(dataset.classes == 3 && dataset.training.labels == [0, 1, 2, 0, 1, 2, 0, 1, 2])
+    #expect(try dataset.training.images.array(UInt8.self) == SyntheticImages(count: 9).images)
+  }
+
+  @Test func labelsOutOfRange() throws {
+    let directory = try Self.files()
+    try directory.write(SyntheticImages.idx([6], [0, 1, 2, 0, 3, 2]), to: "t10k-labels-idx1-ubyte")
+    let error = #expect(throws: DatasetError.self) { try IDXDataset.load(directory: directory.path) }
+    #expect(error?.reason.contains("label 3 at position 4 is not in 0 to 2") == true)
+  }
+
+  @Test func countsThatDisagree() throws {
+    let directory = try Self.files()
+    try directory.write(SyntheticImages.idx([5], [0, 1, 2, 0, 1]), to: "t10k-labels-idx1-ubyte")
+    let error = #expect(throws: DatasetError.self) { try IDXDataset.load(directory: directory.path) }
+    #expect(error?.reason.contains("6 images") == true && error?.reason.contains("5 labels") == true)
+  }
+
+  @Test func checksums() throws {
+    let directory = try Self.files()
+    let files = IDXFiles(directory: directory.path)
+    let name = "train-labels-idx1-ubyte"
+    let right = try IDXFile(path: directory.file(name), rank: 1).digest()
+    _ = try files.load(name: "x", classNames: nil, digests: [name: right])
+    let wrong = String(right.reversed())
+    let error = #expect(throws: DatasetError.self) {
+      try files.load(name: "x", classNames: nil, digests: [name: wrong])
+    }
+    #expect(
+      error?.kind == .malformed && error?.reason.contains("SHA-256 \(right), expected \(wrong)") == true)
+  }
+
+  @Test func restriction() throws {
+    let directory = try Self.files()
+    let dataset = try IDXDataset.load(directory: directory.path)
+    let part = try dataset.restricted(classes: [2, 0], trainLimit: 4, testLimit: 0)
+    #expect(part.classNames == ["2", "0"] && part.training.labels == [1, 0, 1, 0] && part.test.count == 4)
+    // Images 0, 2, 3, 5 of the whole.
+    let pixels = SyntheticImages(count: 9).images
+    let expected = [0, 2, 3, 5].flatMap { pixels[$0 * 144..<($0 + 1) * 144] }
+    #expect(try part.training.images.array(UInt8.self) == expected)
+    for (classes, limit, words) in [([3], 0, "no class 3"), ([0], 4, "4 train images were asked for")] {
+      let error = #expect(throws: DatasetError.self) {
+        try dataset.restricted(classes: classes, trainLimit: limit, testLimit: 0)
+      }
+      #expect(error?.kind == .unsuitable && error?.reason.contains(words) == true)
+    }
+  }
+}

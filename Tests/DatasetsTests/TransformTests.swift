@@ -1,0 +1,104 @@
+import Randomness
+import TestSupport
+import Testing
+import Torch
+
+@testable import Datasets
+
+@Suite struct CropFlipTests {
+  /// Two-channel images of numbered pixels, so that every crop can be told from every other.
+  static let height = 5
+  static let width = 4
+  static func images(_ count: Int) -> Tensor {
+    let pixels = (0..<count).flatMap { _ in (1...UInt8(height * width)).flatMap { [$0, $0 + 100] } }
+    return Tensor(pixels, shape: [count, height, width, 2])
+  }
+
+  /// What one crop of one image must be.
+  static func expected(top: Int, left: Int, flip: Bool, padding: Int) -> [UInt8] {
+    (0..<height).flatMap { row in
+      (0..<width).flatMap { column -> [UInt8] in
+        let y = top + row - padding
+        let x = left + (flip ? width - 1 - column : column) - padding
+        guard (0..<height).contains(y), (0..<width).contains(x) else { return [0, 0] }
+        let value = UInt8(y * width + x + 1)
+        return [value, value + 100]
+      }
+    }
+  }
+
+  @Test(arguments: [0, 1, 2]) func everyImageIsOneCropAndEveryCropOccurs(padding: Int) throws {
+    var stream = RandomStream(seed: 3)
+    let count = 600
+    let result = try CropFlip(padding: padding)(Self.images(count), &stream).array(UInt8.self)
+    let length = 2 * Self.height * Self.width
+    var seen: [[UInt8]: Int] = [:]
+    for index in 0..<count { seen[Array(result[index * length..<(index + 1) * length]), default: 0] += 1 }
+    let crops = (0...2 * padding).flatMap { top in
+      (0...2 * padding).flatMap { left in
+        [false, true].map { Self.expected(top: top, left: left, flip: $0, padding: padding) }
+      }
+    }
+    #expect(Set(seen.keys) == Set(crops))
+    // Each is equally likely: no count strays further than five standard deviations.
+    let mean = Double(count) / Double(crops.count)
+    for crop in crops { #expect(abs(Double(seen[crop]!) - mean) < 5 * mean.squareRoot()) }
+  }
+
+  @Test func reproducible() throws {
+    var first = RandomStream(seed: 3)
+    var second = RandomStream(seed: 3)
+    let a = try CropFlip(padding: 2)(Self.images(20), &first).array(UInt8.self)
+    let b = try CropFlip(padding: 2)(Self.images(20), &second).array(UInt8.self)
+    #expect(a == b)
+  }
+}
+
+@Suite struct NormalizationTests {
+  @Test func meansAndDeviations() throws {
+    var stream = RandomStream(seed: 5)
+    let pixels = (0..<7 * 4 * 3 * 2).map { UInt8(stream.nextInt(below: $0 % 2 == 0 ? 256 : 90)) }
+    let images = Tensor(pixels, shape: [7, 4, 3, 2])
+    let normalization = try Normalization(of: images)
+    let normal = normalization(images)
+    #expect(normal.shape == [7, 2, 4, 3] && normal.isContiguous(.channelsLast))
+    let values = try normal.to(.float64).array(Double.self)
+    for channel in 0..<2 {
+      let own = pixels.enumerated().filter { $0.offset % 2 == channel }.map { Double($0.element) / 255 }
+      let mean = own.reduce(0, +) / Double(own.count)
+      let variance = own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(own.count)
+      #expect(abs(normalization.mean[channel] - mean) < 1e-12)
+      #expect(abs(normalization.deviation[channel] - variance.squareRoot()) < 1e-12)
+      // Pixel (image 3, row 2, column 1).
+      let place = ((3 * 4 + 2) * 3 + 1) * 2 + channel
+      let expected = (Double(pixels[place]) / 255 - mean) / variance.squareRoot()
+      #expect(abs(values[((3 * 2 + channel) * 4 + 2) * 3 + 1] - expected) < 1e-5)
+    }
+  }
+
+  @Test func channelsWithoutContrast() throws {
+    let normalization = try Normalization(of: .full([2, 3, 3, 1], 51, dtype: .uint8))
+    #expect(abs(normalization.mean[0] - 0.2) < 1e-12 && normalization.deviation == [1])
+  }
+}
+
+@Suite struct MixupTests {
+  @Test func plans() {
+    var lambdas = RandomStream(seed: 1)
+    var partners = RandomStream(seed: 2)
+    let shared = Mixup(alpha: 0.4, perSample: false).plan(count: 50, lambdas: &lambdas, partners: &partners)
+    #expect(Set(shared.lambdas).count == 1 && lambdas.position > 0)
+    #expect(shared.partners.sorted() == Array(0..<50) && shared.partners != Array(0..<50))
+    let own = Mixup(alpha: 0.4, perSample: true).plan(count: 50, lambdas: &lambdas, partners: &partners)
+    #expect(Set(own.lambdas).count == 50 && own.lambdas.allSatisfy { (0...1).contains($0) })
+    #expect(own.partners != shared.partners)
+  }
+
+  @Test func mixes() throws {
+    let plan = MixingPlan(lambdas: [1, 0.25, 0], partners: [1, 2, 0])
+    let batch = Tensor([Float](arrayLiteral: 1, 2, 10, 20, 100, 200), shape: [3, 1, 2, 1])
+    #expect(try plan.mix(batch).array(Float.self) == [1, 2, 77.5, 155, 1, 2])
+    let targets = Tensor([0, 1, 2]).oneHot(classes: 3).to(.float32)
+    #expect(try plan.mix(targets).array(Float.self) == [1, 0, 0, 0, 0.25, 0.75, 1, 0, 0])
+  }
+}

@@ -1,0 +1,141 @@
+import Experiment
+import Foundation
+import Geometry
+import Randomness
+import TestSupport
+import Testing
+import Torch
+
+@testable import Training
+
+@Suite struct CapturePlanTests {
+  static let labels = (0..<100).map { $0 % 5 }
+
+  @Test(arguments: [0.0, 1.0 / 3, 0.5, 1]) func shares(share: Double) throws {
+    var options = Configuration.Capture()
+    options.samples = 301
+    options.batchSize = 100
+    options.sameClassShare = share
+    let plan = try CapturePlan(labels: Self.labels, classes: 5, options: options, RandomStream(seed: 4))
+    #expect(plan.classes.count == 3 && plan.images.count == 301)
+    #expect(
+      plan.batches.map(\.count).allSatisfy { $0 == 75 || $0 == 76 } && plan.batches.last?.upperBound == 301)
+    let pairs = zip(plan.images, plan.partners).map { (Self.labels[$0], Self.labels[$1]) }
+    #expect(pairs.allSatisfy { plan.classes.contains($0.0) && plan.classes.contains($0.1) })
+    #expect(abs(Double(pairs.count { $0.0 == $0.1 }) - share * 301) <= 0.5)
+    // Every step has its part of them.
+    for batch in plan.batches {
+      let same = pairs[batch].count { $0.0 == $0.1 }
+      #expect(abs(Double(same) - share * Double(batch.count)) <= 1)
+    }
+    let kinds = Set(pairs.map { [$0.0, $0.1] })
+    #expect(kinds.count == (share == 1 ? 3 : share == 0 ? 6 : 9))
+    #expect(plan.lambdas.allSatisfy { (0...1).contains($0) } && Set(plan.lambdas).count == 301)
+  }
+
+  @Test func choicesAndRefusals() throws {
+    var options = Configuration.Capture()
+    options.samples = 50
+    let plan = try CapturePlan(
+      labels: Self.labels, classes: 5, chosen: [4, 1], options: options, RandomStream(seed: 1))
+    #expect(plan.classes == [1, 4])
+    options.lambda = .batch
+    #expect(
+      try Set(CapturePlan(labels: Self.labels, classes: 5, options: options, RandomStream(seed: 1)).lambdas)
+        .count == 1)
+    for chosen in [[1], [1, 1], [0, 5], [-1, 2]] {
+      #expect(throws: Failure.self) {
+        try CapturePlan(
+          labels: Self.labels, classes: 5, chosen: chosen, options: options, RandomStream(seed: 1))
+      }
+    }
+    #expect {
+      try CapturePlan(labels: [0, 1, 1], classes: 3, options: options, RandomStream(seed: 1))
+    } throws: {
+      "\($0)".contains("class 2 has no training image")
+    }
+  }
+}
+
+@Suite(.serialized) struct CaptureTests {
+  /// Weights, statistics and streams before and after, bit for bit, and training on afterwards.
+  @Test(arguments: [Configuration.Capture.Statistics.batch, .running])
+  func leavesTheRunAsItWas(statistics: Configuration.Capture.Statistics) throws {
+    let fixture = try TrainingFixture()
+    var configuration = fixture.configuration
+    configuration.capture.statistics = statistics
+    let run = try fixture.run(configuration, "run", stopAfter: 7).run
+    func setup() throws -> Setup { try Setup(trained: run) }
+    func bits(_ setup: Setup) throws -> [String: Data] {
+      try setup.model.variables.snapshot().mapValues { try $0.bytes() }
+    }
+
+    let one = try setup()
+    let before = try bits(one)
+    #expect(before.keys.contains("bn1.running_mean") && before.count > 30)
+    let first = try one.capture(configuration.capture, named: "a", in: run).capture
+    #expect(try bits(one) == before)
+    #expect(one.streams == RunStreams(seed: configuration.seed))
+    let second = try one.capture(configuration.capture, named: "b", in: run).capture
+    #expect(try first.features.bytes() == second.features.bytes())
+    #expect(
+      try fixture.bytes(run.captures + "/a.safetensors") == fixture.bytes(run.captures + "/b.safetensors"))
+
+    // The resumed run equals one that no capture was made of.
+    let untouched = try fixture.run(configuration, "untouched").run
+    _ = try TrainingRun.resume(run, command: [], report: { _ in })
+    #expect(try fixture.bytes(run.weights) == fixture.bytes(untouched.weights))
+  }
+
+  @Test func holdsWhatItSays() throws {
+    let fixture = try TrainingFixture()
+    let run = try fixture.run(fixture.configuration, "run").run
+    let setup = try Setup(trained: run)
+    var options = fixture.configuration.capture
+    options.statistics = .running
+    let capture = try setup.capture(options, named: "x", in: run).capture
+    let file = try TensorArchive(path: run.captures + "/x.safetensors")
+    #expect(file.metadata["statistics"] == "running" && file.metadata["class_names"] == "[\"0\",\"1\",\"2\"]")
+    // Logits are the classifier on the features, and the first sample is what its plan says.
+    let features = try file.tensor("features")
+    let logits = features.linear(try file.tensor("classifier"), bias: try file.tensor("bias"))
+    let difference = try (logits - file.tensor("logits")).power(2).sum().item()
+    #expect(difference < 1e-8)
+    let plan = capture.plan
+    func image(_ index: Int) -> Tensor {
+      setup.dataset.normalization(setup.dataset.training.images.narrowed(index..<index + 1))
+    }
+    let mixed = image(plan.images[0]) * plan.lambdas[0] + image(plan.partners[0]) * (1 - plan.lambdas[0])
+    let alone = withoutGradients { setup.model(mixed, .running).features }
+    #expect(try (alone - features.narrowed(0..<1)).power(2).sum().item() < 1e-8)
+    #expect(
+      try file.tensor("labels").array(Int.self) == plan.images.map { setup.dataset.training.labels[$0] })
+    let projection = try Projection(classifier: file.tensor("classifier"))
+    #expect(
+      try projection.centred(features).array(Double.self) == file.tensor("projection").array(Double.self))
+  }
+
+  @Test func moreClassesThanThree() throws {
+    let fixture = try TrainingFixture()
+    var configuration = fixture.configuration
+    configuration.epochs = 1
+    configuration.capture.classCount = 2
+    let (run, summary) = try fixture.run(configuration, "run")
+    #expect(summary?.captures == ["captures/activations.safetensors", "captures/all-classes.safetensors"])
+    #expect(try TensorArchive(path: run.captures + "/activations.safetensors").tensors["projection"] == nil)
+  }
+}
+
+@Suite struct EvaluationTests {
+  @Test func agreesWithTheMetrics() throws {
+    let fixture = try TrainingFixture()
+    var configuration = fixture.configuration
+    // Batches that don't divide the images evenly.
+    configuration.evaluation.batchSize = 7
+    let (run, summary) = try fixture.run(configuration, "run")
+    let report = try Setup(trained: run).evaluate()
+    #expect(report.accuracy == summary?.testAccuracy)
+    #expect(report.bins.map(\.count).reduce(0, +) == 30)
+    #expect(report.nll > 0 && report.brier > 0 && (0...1).contains(report.ece))
+  }
+}

@@ -1,0 +1,48 @@
+import Datasets
+import Experiment
+import Foundation
+import TestSupport
+import Torch
+
+@testable import Training
+
+/// A small data set and a configuration that trains on it in seconds.
+struct TrainingFixture {
+  let directory = try! TemporaryDirectory()
+
+  init() throws { try SyntheticImages.write(train: 96, test: 30, to: directory) }
+
+  /// A run of a few steps; every random choice is in use.
+  var configuration: Configuration {
+    var configuration = Configuration()
+    configuration.name = "small"
+    configuration.device = "cpu"
+    configuration.precision = .fp32
+    configuration.data.dataset = .idx
+    configuration.data.path = directory.path
+    configuration.data.padding = 1
+    configuration.model.name = "wrn-10-1"
+    configuration.epochs = 3
+    configuration.batchSize = 16
+    configuration.schedule.kind = .cosine
+    configuration.capture.samples = 60
+    configuration.capture.batchSize = 20
+    return configuration
+  }
+
+  /// Trains into `name`, stopping after so many looks at the stop signal; gives the run.
+  @discardableResult
+  func run(_ configuration: Configuration, _ name: String, stopAfter steps: Int = .max) throws
+    -> (run: RunDirectory, summary: Summary?)
+  {
+    var count = 0
+    return try TrainingRun.start(
+      configuration, at: directory.file(name), command: ["test"],
+      until: {
+        count += 1
+        return count >= steps
+      }, report: { _ in })
+  }
+
+  func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
+}

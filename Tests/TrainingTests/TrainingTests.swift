@@ -1,0 +1,165 @@
+import Experiment
+import Foundation
+import NN
+import TestSupport
+import Testing
+import Torch
+
+@testable import Training
+
+@Suite(.serialized) struct TrainingTests {
+  let fixture: TrainingFixture
+
+  init() throws { fixture = try TrainingFixture() }
+
+  @Test(arguments: [Configuration.Precision.fp32, .bf16])
+  func equalSeedsGiveEqualRuns(precision: Configuration.Precision) throws {
+    var configuration = fixture.configuration
+    configuration.precision = precision
+    let first = try fixture.run(configuration, "first")
+    let second = try fixture.run(configuration, "second")
+    let metrics = try fixture.bytes(first.run.metrics)
+    #expect(try metrics == fixture.bytes(second.run.metrics))
+    #expect(try first.run.metricRows().map(\.epoch) == [1, 2, 3])
+    #expect(try fixture.bytes(first.run.weights) == fixture.bytes(second.run.weights))
+    #expect(
+      try fixture.bytes(first.run.captures + "/activations.safetensors")
+        == fixture.bytes(second.run.captures + "/activations.safetensors"))
+    configuration.seed = 1
+    let other = try fixture.run(configuration, "other")
+    #expect(try metrics != fixture.bytes(other.run.metrics))
+  }
+
+  @Test func learns() throws {
+    var configuration = fixture.configuration
+    configuration.epochs = 20
+    configuration.optimizer.weightDecay = 2e-3
+    let summary = try #require(fixture.run(configuration, "run").summary)
+    #expect(summary.testAccuracy == 1)
+    #expect(summary.sameClassAlignment > 0.9)
+    let rows = try RunDirectory(fixture.directory.file("run")).metricRows()
+    #expect(rows.last!.trainLoss < 0.8 * rows[0].trainLoss)
+    #expect(rows.last!.step == 20 * 6 && rows.last!.learningRate < 0.001)
+  }
+
+  /// In the middle of an epoch, at its end, and at the very last step.
+  @Test(arguments: [1, 4, 6, 17, 18]) func resumedRunsEqualUninterruptedOnes(steps: Int) throws {
+    let whole = try fixture.run(fixture.configuration, "whole").run
+    let (run, summary) = try fixture.run(fixture.configuration, "stopped", stopAfter: steps)
+    #expect(summary == nil)
+    #expect(try manifest(run)["state"] as? String == "interrupted")
+    let resumed = try TrainingRun.resume(run, command: ["again"], report: { _ in })
+    #expect(resumed != nil)
+    #expect(try fixture.bytes(run.metrics) == fixture.bytes(whole.metrics))
+    #expect(try fixture.bytes(run.weights) == fixture.bytes(whole.weights))
+    #expect(try fixture.bytes(run.state) == fixture.bytes(whole.state))
+    let record = try manifest(run)
+    #expect(record["state"] as? String == "finished" && (record["stretches"] as? [Any])?.count == 2)
+  }
+
+  private func manifest(_ run: RunDirectory) throws -> [String: Any] {
+    try #require(JSONSerialization.jsonObject(with: fixture.bytes(run.manifest)) as? [String: Any])
+  }
+
+  @Test func aRunThatDivergesSaysWhereAndWhatToTry() throws {
+    var configuration = fixture.configuration
+    configuration.optimizer.learningRate = 1e30
+    configuration.schedule.kind = .constant
+    let failure = #expect(throws: Failure.self) { try fixture.run(configuration, "run") }
+    #expect(failure?.status == .internalError)
+    #expect(failure?.reason.contains("of epoch 1, with learning rate 1e+30") == true)
+    #expect(failure?.remedies.first?.contains("optimizer.learning_rate=2.5e+29") == true)
+    #expect(try manifest(RunDirectory(fixture.directory.file("run")))["state"] as? String == "failed")
+  }
+
+  @Test func nothingIsLeftBehind() throws {
+    let setup = try Setup(fixture.configuration)
+    let run = try RunDirectory.create(at: fixture.directory.file("run"), name: "run")
+    func train() throws {
+      let trainer = Trainer(setup, run: run, report: { _ in })
+      #expect(try trainer.train() == .finished)
+    }
+    try train()
+    let baseline = Engine.liveTensorCount
+    try train()
+    #expect(Engine.liveTensorCount == baseline)
+
+    // A step that fails halfway: the logits have three columns, the targets none that fit.
+    let batches = TrainingBatches(setup.dataset, setup.configuration, dtype: .float32, streams: setup.streams)
+    for _ in 0..<3 {
+      let error = #expect(throws: TorchError.self) {
+        try checkingErrors {
+          let batch = batches.batch(batches.order(epoch: 0), epoch: 0, step: 0)
+          let logits = setup.model(batch.images, .updating).logits
+          try NN.Loss.crossEntropy(logits, batch.targets.narrowed(0..<7)).backward()
+        }
+      }
+      #expect(
+        error?.operation == "aten::mul.Tensor" && error?.arguments == ["float32[7, 3]", "float32[16, 3]"])
+    }
+    withExtendedLifetime(batches) { #expect(Engine.liveTensorCount == baseline + 1) }
+  }
+
+  @Test func damagedStatesAreRefused() throws {
+    let (run, _) = try fixture.run(fixture.configuration, "run", stopAfter: 2)
+    let whole = try fixture.bytes(run.state)
+    func refusal() throws -> Failure {
+      try #require(
+        #expect(throws: Failure.self) {
+          try TrainingRun.resume(run, command: [], report: { _ in })
+        })
+    }
+    for count in [0, 5, 100, whole.count - 1] {
+      try whole.prefix(count).write(to: URL(fileURLWithPath: run.state))
+      let failure = try refusal()
+      #expect(failure.status == .badData && failure.reason.contains(run.state))
+    }
+    var archive = try TensorArchive(path: run.weights)
+    try archive.write(to: run.state)
+    #expect(try refusal().reason.contains("not a state of version"))
+    try whole.write(to: URL(fileURLWithPath: run.state))
+    archive = try TensorArchive(path: run.state)
+    archive.tensors["velocity/fc.weight"] = .zeros([2, 2])
+    try archive.write(to: run.state)
+    #expect(
+      try refusal().reason.contains("fc.weight: expected a velocity of shape [3, 64], found shape [2, 2]"))
+    archive.tensors["velocity/fc.weight"] = .zeros([3, 64])
+    archive.tensors["weight/fc.bias"] = nil
+    try archive.write(to: run.state)
+    #expect(try refusal().reason.contains("fc.bias: expected shape [3], found no such tensor"))
+    try FileManager.default.removeItem(atPath: run.state)
+    #expect(try refusal().status == .missing)
+  }
+
+  /// What no run can do is said before anything is made.
+  static let misfits: [(String, String)] = [
+    ("batch_size=97", "there are only 96 training images"),
+    ("capture.class_count=4", "there are only 3 classes"),
+    ("data.classes=[0,5]", "has no class 5"),
+    ("data.train_limit=97", "97 train images were asked for"),
+    ("model.name=wrn-11-1", "Did you mean \"wrn-10-1\""),
+    ("model.name=resnet", "there is no model \"resnet\""),
+    ("device=cuda:99", "device \"cuda:99\" cannot be used"),
+    ("device=gpu", "device \"gpu\" cannot be used"),
+  ]
+
+  @Test(arguments: misfits) func refusesMisfits(assignment: String, words: String) throws {
+    let configuration = try Configuration([
+      .init(text: fixture.configuration.yaml(), name: "small"), .init(assignment: assignment),
+    ])
+    #expect {
+      try fixture.run(configuration, "run")
+    } throws: { "\($0)".contains(words) }
+    #expect(!FileManager.default.fileExists(atPath: fixture.directory.file("run")))
+  }
+
+  @Test func baselinesAndMeanSquares() throws {
+    var configuration = fixture.configuration
+    configuration.mixup.enabled = false
+    configuration.loss = .meanSquaredError
+    configuration.data.augmentation = .none
+    configuration.optimizer.learningRate = 0.02
+    configuration.epochs = 10
+    #expect(try #require(fixture.run(configuration, "run").summary).testAccuracy == 1)
+  }
+}
