@@ -7,7 +7,7 @@ extension ActivationsFigure: Figure {
     let (scale, rows) = scaledRows
     let farthest = points.flatMap { [abs($0.x), abs($0.y)] }.max() ?? 1
     let tip = rows.map { max(abs($0.x), abs($0.y)) }.max() ?? 1
-    let extent = max(1.05 * farthest, 1.3 * tip)
+    let extent = max(1.05 * farthest, 1.25 * tip)
     func axis(_ field: String, _ title: String) -> JSONValue {
       [
         "field": .string(field), "type": "quantitative", "title": .string(title),

@@ -27,7 +27,8 @@ struct EngineLocation {
         remedies: ["make build makes it beside collapse."])
     }
     var environment = ProcessInfo.processInfo.environment
-    if let directory = environment["COLLAPSE_LIBTORCH"], !directory.isEmpty {
+    if let given = environment["COLLAPSE_LIBTORCH"], !given.isEmpty {
+      let directory = resolve(given)
       try check(directory)
       let before = environment["LD_LIBRARY_PATH"].map { ":" + $0 } ?? ""
       environment["LD_LIBRARY_PATH"] = "\(directory)/lib" + before
@@ -53,6 +54,18 @@ struct EngineLocation {
       }
     }
     return nil
+  }
+
+  /// The directory with lib/ that a user's directory stands for: itself, a package or a libtorch in
+  /// it, or the package of a Python environment, as in scripts/bootstrap.
+  private static func resolve(_ given: String) -> String {
+    let files = FileManager.default
+    let packages = ["lib", "lib64"].flatMap { library in
+      ((try? files.contentsOfDirectory(atPath: "\(given)/\(library)")) ?? [])
+        .filter { $0.hasPrefix("python3") }.map { "\(given)/\(library)/\($0)/site-packages/torch" }
+    }
+    let candidates = packages + ["\(given)/torch", "\(given)/libtorch"]
+    return candidates.first { files.fileExists(atPath: $0 + "/lib") } ?? given
   }
 
   /// Refuses a libtorch that is not there, not whole or too old, before the loader says it obscurely.

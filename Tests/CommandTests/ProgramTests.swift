@@ -188,6 +188,11 @@ import Testing
     let result = try run("doctor")
     #expect(result.status == 0, "\(result.output)")
     #expect(result.output.contains("ok       libtorch: 2."))
+    // A Python environment stands for the libtorch in it.
+    let environment = ["COLLAPSE_LIBTORCH": ProgramRunner.repository + "/.collapse/venv"]
+    if FileManager.default.isExecutableFile(atPath: Self.python) {
+      #expect(try ProgramRunner.run(["doctor"], in: directory.path, environment: environment).status == 0)
+    }
     let libraries = try ProgramRunner(
       [ProgramRunner.products + "/collapse"], in: directory.path, program: "/usr/bin/ldd"
     ).finish().output
