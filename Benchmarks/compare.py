@@ -74,7 +74,7 @@ def text_of(command):
 
 def report(results, arguments):
     rounds = arguments.rounds
-    commit = text_of(["git", "rev-parse", "--short", "HEAD"])
+    commit = text_of(["git", "describe", "--always", "--dirty"])
     torch = text_of([sys.executable, "-c", "import torch; print(torch.__version__)"])
     lines = [
         "# Speed of a training step",

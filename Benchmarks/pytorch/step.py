@@ -30,7 +30,7 @@ def crop_flip(images, padding=4):
     columns = torch.where(torch.rand(n, 1) < 0.5, columns.flip(1), columns)
     # The indexed dimensions come first in the result: (n, height, width, channels).
     picked = padded[torch.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-    return picked.permute(0, 3, 1, 2).contiguous()
+    return picked.permute(0, 3, 1, 2)
 
 
 def peak_memory_bytes():

@@ -43,6 +43,7 @@ class Cache {
     }
     used[block] = size;
     in_use += static_cast<int64_t>(size);
+    peak = std::max(peak, in_use);
     return block;
   }
 
@@ -55,10 +56,9 @@ class Cache {
     cached += static_cast<int64_t>(entry->second);
     free[entry->second].push_back(block);
     used.erase(entry);
-    // Changing batch sizes leave blocks of sizes that never come back: keep no more than is in
-    // use at the peak, so that the whole stays within twice the peak.
-    peak = std::max(peak, in_use + static_cast<int64_t>(huge_page));
-    if (cached > 2 * peak) release_all();
+    // Changing batch sizes leave blocks of sizes that never come back: the whole stays within twice
+    // what was in use at the peak.
+    if (cached + in_use > 2 * peak) release_all();
     return true;
   }
 

@@ -48,8 +48,9 @@ public enum FashionMNIST {
       }
       candidates += ["\(own)/fashion-mnist", own]
     }
-    candidates += ["/\(debianDirectory)", "\(cache)/\(debianDirectory)", "\(cache)/fashion-mnist"]
-    return candidates.first { IDXFiles(directory: $0).isPresent }
+    // A directory of one's own with a file missing is a mistake to point out; others are passed over.
+    if let found = candidates.first(where: { IDXFiles(directory: $0).isPresent }) { return found }
+    return ["/\(debianDirectory)", "\(cache)/fashion-mnist"].first { IDXFiles(directory: $0).isComplete }
   }
 
   /// Reads and verifies the data set, fetching it first where it is not at hand.
@@ -78,7 +79,7 @@ public enum FashionMNIST {
         remedies: ["Set COLLAPSE_CACHE to a directory that you may write to."])
     }
     removeAbandonedDownloads()
-    let staging = "\(cache)/fetching-\(ProcessInfo.processInfo.processIdentifier)"
+    let staging = "\(cache)/fetching-\(UUID().uuidString)"
     try? FileManager.default.createDirectory(atPath: staging, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: staging) }
     var problems: [String] = []
@@ -89,6 +90,8 @@ public enum FashionMNIST {
         _ = try IDXFiles(directory: directory).load(
           name: "FashionMNIST", classNames: classNames, digests: digests)
         let place = "\(cache)/fashion-mnist"
+        // Another process may have been faster, and may be reading it.
+        if IDXFiles(directory: place).isComplete { return place }
         try? FileManager.default.removeItem(atPath: place)
         try FileManager.default.moveItem(atPath: directory, toPath: place)
         return place
@@ -104,12 +107,13 @@ public enum FashionMNIST {
       ])
   }
 
-  /// Removes what fetches that were killed have left.
+  /// Removes what fetches that were killed have left, once it is a day old.
   private static func removeAbandonedDownloads() {
     for entry in (try? FileManager.default.contentsOfDirectory(atPath: cache)) ?? [] {
-      guard entry.hasPrefix("fetching-"), let process = Int32(entry.dropFirst(9)) else { continue }
-      if kill(process, 0) != 0, errno == ESRCH {
-        try? FileManager.default.removeItem(atPath: "\(cache)/\(entry)")
+      let path = "\(cache)/\(entry)"
+      let date = try? FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+      if entry.hasPrefix("fetching-"), let date, date.timeIntervalSinceNow < -86_400 {
+        try? FileManager.default.removeItem(atPath: path)
       }
     }
   }

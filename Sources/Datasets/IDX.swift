@@ -70,6 +70,9 @@ public struct IDXFile: Sendable {
   /// SHA-256 of the uncompressed content, in hexadecimal.
   public func digest() throws -> String {
     let output = try Tool.run("sha256sum", [], input: content)
+    guard output.status == 0 else {
+      throw ToolError(reason: "sha256sum failed: \(output.standardError)")
+    }
     return String(decoding: output.standardOutput.prefix(64), as: UTF8.self)
   }
 }

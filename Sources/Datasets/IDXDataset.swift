@@ -19,6 +19,8 @@ struct IDXFiles {
 
   /// Whether at least one of the files is there.
   var isPresent: Bool { Self.all.contains { path($0) != nil } }
+  /// Whether all of them are there.
+  var isComplete: Bool { Self.all.allSatisfy { path($0) != nil } }
 
   private func requiredPath(_ name: String) throws -> String {
     guard let path = path(name) else {
@@ -56,7 +58,7 @@ struct IDXFiles {
       guard found == expected else {
         throw DatasetError(
           .malformed, "\(path): its content has SHA-256 \(found), expected \(expected).",
-          remedies: ["Remove the file and run: collapse data fetch fashion-mnist"])
+          remedies: ["Remove \(directory) and run: collapse data fetch fashion-mnist"])
       }
     }
     let tensor = try imageFile.elements.withUnsafeBytes {

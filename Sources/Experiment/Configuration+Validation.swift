@@ -6,8 +6,13 @@ extension Configuration {
     func require(_ holds: Bool, _ key: String, _ value: Any, _ allowed: String) throws {
       guard holds else { throw Failure(.usage, "\(key) cannot be \(value): it must be \(allowed).") }
     }
-    func positive(_ value: Int, _ key: String) throws { try require(value > 0, key, value, "at least 1") }
-    func natural(_ value: Int, _ key: String) throws { try require(value >= 0, key, value, "0 or more") }
+    // The upper bounds are far beyond use; below them no sum or product of counts overflows.
+    func positive(_ value: Int, _ key: String, upTo bound: Int = 10_000_000) throws {
+      try require((1...bound).contains(value), key, value, "a whole number from 1 to \(bound)")
+    }
+    func natural(_ value: Int, _ key: String, upTo bound: Int = 10_000_000) throws {
+      try require((0...bound).contains(value), key, value, "a whole number from 0 to \(bound)")
+    }
     func positive(_ value: Double, _ key: String) throws {
       try require(value > 0 && value.isFinite, key, value, "a positive, finite number")
     }
@@ -17,9 +22,10 @@ extension Configuration {
       !name.isEmpty && !name.hasPrefix(".") && !name.contains { forbidden.contains($0) }, "name",
       "\"\(name)\"",
       "a plain file name")
-    try natural(seed, "seed")
-    try natural(threads, "threads")
-    try positive(epochs, "epochs")
+    try natural(seed, "seed", upTo: .max)
+    try natural(threads, "threads", upTo: 1024)
+    try positive(epochs, "epochs", upTo: 1_000_000)
+    try positive(batchSize, "batch_size", upTo: 1_000_000)
     try require(batchSize >= 2, "batch_size", batchSize, "at least 2, since mixup needs partners")
     try require(
       Set(data.classes).count == data.classes.count && data.classes.count != 1
@@ -30,7 +36,7 @@ extension Configuration {
       data.dataset == .idx ? "the directory of the IDX files" : "empty for \(data.dataset.rawValue)")
     try natural(data.trainLimit, "data.train_limit")
     try natural(data.testLimit, "data.test_limit")
-    try natural(data.padding, "data.padding")
+    try natural(data.padding, "data.padding", upTo: 1000)
     try positive(mixup.alpha, "mixup.alpha")
     try positive(optimizer.learningRate, "optimizer.learning_rate")
     try require(
@@ -50,15 +56,17 @@ extension Configuration {
       schedule.warmupEpochs >= 0 && schedule.warmupEpochs < Double(epochs), "schedule.warmup_epochs",
       schedule.warmupEpochs, "0 or more and below epochs")
     try positive(evaluation.everyEpochs, "evaluation.every_epochs")
-    try positive(evaluation.batchSize, "evaluation.batch_size")
+    try positive(evaluation.batchSize, "evaluation.batch_size", upTo: 1_000_000)
     try require(
-      capture.classCount == 0 || capture.classCount >= 2, "capture.class_count", capture.classCount,
+      capture.classCount == 0 || (2...100_000).contains(capture.classCount), "capture.class_count",
+      capture.classCount,
       "0 (all) or at least 2")
     try positive(capture.samples, "capture.samples")
     try positive(capture.alpha, "capture.alpha")
     try require(
       (0...1).contains(capture.sameClassShare), "capture.same_class_share", capture.sameClassShare,
       "in [0, 1]")
+    try positive(capture.batchSize, "capture.batch_size", upTo: 1_000_000)
     try require(capture.batchSize >= 2, "capture.batch_size", capture.batchSize, "at least 2")
   }
 }

@@ -8,6 +8,8 @@ extension Configuration {
     public var text: String
     /// A file, a preset or an option.
     public var name: String
+    /// The key that the text is the value of, for a single setting; empty for a whole document.
+    var keys: [String] = []
 
     /// A piece of YAML and its origin.
     public init(text: String, name: String) {
@@ -23,11 +25,8 @@ extension Configuration {
         throw Failure(
           .usage, "--set takes KEY=VALUE, such as optimizer.learning_rate=0.05; found \"\(assignment)\".")
       }
-      let keys = assignment[..<equals].split(separator: ".", omittingEmptySubsequences: false)
-      let value = assignment[assignment.index(after: equals)...]
-      text =
-        keys.map { "{\($0): " }.joined() + (value.isEmpty ? "\"\"" : value)
-        + String(repeating: "}", count: keys.count)
+      keys = assignment[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+      text = String(assignment[assignment.index(after: equals)...])
       name = "--set \(assignment)"
     }
   }
@@ -59,7 +58,9 @@ extension Configuration {
 
   private static func parse(_ source: Source) throws -> Node? {
     do {
-      return try Yams.compose(yaml: source.text)
+      let node = try Yams.compose(yaml: source.text)
+      if source.keys.isEmpty { return node }
+      return source.keys.reversed().reduce(node ?? Node("")) { [Node($1): $0] }
     } catch let error as YamlError {
       let lines = "\(error)".split(separator: "\n").map(String.init)
       throw Failure(.usage, "\(source.name) is not valid YAML: \(lines.joined(separator: " "))")
@@ -72,7 +73,10 @@ extension Configuration {
     let place = node.mark.map { "\(source.name):\($0.line)" } ?? source.name
     let location = source.name.hasPrefix("--set") ? source.name : place
     guard case .mapping(let known) = schema else {
-      return try checkedLeaf(node, schema: schema, path: path, location: location)
+      // A setting's text is taken as it is: in YAML a path such as "a #1" would end at its comment.
+      let isText = schema.scalar != nil && schema.bool == nil && schema.float == nil
+      let leaf = isText && !source.keys.isEmpty ? Node(source.text, Tag(.str), .doubleQuoted) : node
+      return try checkedLeaf(leaf, schema: schema, path: path, location: location)
     }
     guard case .mapping(let given) = node else {
       if path.isEmpty, case .scalar(let scalar) = node, scalar.string.isEmpty { return base }
@@ -164,7 +168,10 @@ extension Node {
         sequence[index] = sequence[index].replacingNumbers(from: other)
       }
       return .sequence(sequence)
-    default: return float != nil && exact.float != nil ? exact : self
+    default:
+      guard float != nil, exact.float != nil, let text = exact.scalar?.string else { return self }
+      // JSON drops the fraction of 1.0, and with it the sign that this is not a whole number.
+      return int == nil && exact.int != nil ? Node(text + ".0") : Node(text)
     }
   }
 }

@@ -6,11 +6,12 @@ public enum WorkerRequest: Codable, Sendable {
   case train(configuration: Configuration, directory: String?, command: [String])
   /// Goes on with an interrupted run.
   case resume(directory: String, command: [String])
-  /// Measures accuracy and calibration on the test images.
-  case evaluate(directory: String)
+  /// Measures accuracy and calibration on the test images; without a device, on the run's.
+  case evaluate(directory: String, device: String?)
   /// Makes a capture with the run's configuration, some of it overridden.
   case capture(
-    directory: String, name: String, options: Configuration.Capture, classes: [Int], seed: Int?)
+    directory: String, name: String, options: Configuration.Capture, classes: [Int], seed: Int?,
+    device: String?)
   /// Looks a data set up, fetching it if asked, and verifies it.
   case data(Configuration.Dataset, fetch: Bool)
   /// Says what engine, devices and threads there are.

@@ -28,30 +28,45 @@ public struct RunDirectory: Sendable {
   /// - Throws: `Failure` if it exists or cannot be made.
   public static func create(at path: String?, name: String) throws -> RunDirectory {
     if let path {
-      try refusePresent(path)
-      return try make(path)
+      guard let run = try make(path) else { throw present(path) }
+      return run
     }
     for number in 1... {
-      let candidate = number == 1 ? "runs/\(name)" : "runs/\(name)-\(number)"
-      if FileManager.default.fileExists(atPath: candidate) { continue }
-      return try make(candidate)
+      if let run = try make(number == 1 ? "runs/\(name)" : "runs/\(name)-\(number)") { return run }
     }
     fatalError("unreachable: the loop above has no end")
   }
 
   /// Refuses a place for a new run where something is already.
   public static func refusePresent(_ path: String) throws {
-    if FileManager.default.fileExists(atPath: path) {
-      throw Failure(
-        .usage, "the output directory \(path) exists already.",
-        remedies: ["Choose another one with --out, or remove it; nothing in it was touched."])
-    }
+    if FileManager.default.fileExists(atPath: path) { throw present(path) }
   }
 
-  private static func make(_ path: String) throws -> RunDirectory {
+  private static func present(_ path: String) -> Failure {
+    Failure(
+      .usage, "the output directory \(path) exists already.",
+      remedies: ["Choose another one with --out, or remove it; nothing in it was touched."])
+  }
+
+  /// Makes the directories of a run, unless something is there already.
+  private static func make(_ path: String) throws -> RunDirectory? {
     let run = RunDirectory(path)
-    for directory in [run.path, run.checkpoints, run.captures, run.figures] { try makeDirectory(directory) }
+    let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+      separator: "/")
+    try makeDirectory(parent)
+    // Of two processes that choose the same name, the system lets one make it.
+    guard mkdir(path, 0o777) == 0 else {
+      if errno == EEXIST { return nil }
+      throw notMade(path)
+    }
+    for directory in [run.checkpoints, run.captures, run.figures] { try makeDirectory(directory) }
     return run
+  }
+
+  private static func notMade(_ path: String) -> Failure {
+    Failure(
+      .usage, "the output directory \(path) cannot be made (\(String(cString: strerror(errno)))).",
+      remedies: ["Choose a place that you may write to with --out."])
   }
 
   /// Makes a directory and those above it, unless they are there.
@@ -62,10 +77,7 @@ public struct RunDirectory: Sendable {
     for component in path.split(separator: "/") {
       partial += component + "/"
       guard mkdir(partial, 0o777) == 0 || errno == EEXIST else {
-        throw Failure(
-          .usage,
-          "the output directory \(path) cannot be made (\(partial): \(String(cString: strerror(errno)))).",
-          remedies: ["Choose a place that you may write to with --out."])
+        throw notMade(path)
       }
     }
   }
@@ -86,10 +98,15 @@ public struct RunDirectory: Sendable {
 
   /// The configuration that the run was made with.
   public func loadConfiguration() throws -> Configuration {
-    guard let text = try? String(contentsOfFile: configuration, encoding: .utf8) else {
-      throw Failure(.missing, "\(configuration) cannot be read.")
+    do {
+      let text = try String(contentsOfFile: configuration, encoding: .utf8)
+      return try Configuration([.init(text: text, name: configuration)])
+    } catch let failure as Failure {
+      // Here it is the run's file that is wrong, not what the user has typed.
+      throw Failure(.badData, failure.reason, remedies: failure.remedies)
+    } catch {
+      throw Failure(.badData, "\(configuration) cannot be read as text.")
     }
-    return try Configuration([.init(text: text, name: configuration)])
   }
 
   /// Adds a row to the metrics.

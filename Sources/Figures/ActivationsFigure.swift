@@ -32,7 +32,7 @@ public struct ActivationsFigure: Sendable {
   public init(capture path: String, title: String? = nil) throws {
     do {
       let file = try SafetensorsFile(path: path)
-      let classes = try file.doubles("classes").map { Int($0) }
+      let classes = try Self.integers(file.doubles("classes"), "classes", file)
       guard classes.count == 3 else {
         throw Failure(
           .usage, "\(path) is a capture of \(classes.count) classes; the projection draws three.",
@@ -42,7 +42,8 @@ public struct ActivationsFigure: Sendable {
     } catch let error as SafetensorsError {
       let exists = FileManager.default.fileExists(atPath: path)
       throw Failure(
-        exists ? .badData : .missing, "\(error).", remedies: ["collapse capture RUN makes a capture."])
+        exists ? .badData : .missing, "\(error).",
+        remedies: ["collapse capture RUN makes a capture, and says where."])
     }
   }
 
@@ -64,8 +65,8 @@ public struct ActivationsFigure: Sendable {
     let classCount = logitShape.last ?? 0
     let projection = try numbers("projection", [count, 2])
     let lambda = try numbers("lambda", [count])
-    let labels = try numbers("labels", [count]).map { Int($0) }
-    let partners = try numbers("partner_labels", [count]).map { Int($0) }
+    let labels = try Self.integers(numbers("labels", [count]), "labels", file)
+    let partners = try Self.integers(numbers("partner_labels", [count]), "partner_labels", file)
     let logits = try numbers("logits", [count, classCount])
     let classifier = try numbers("classifier_projection", [3, 2])
     guard (labels + partners + classes).allSatisfy({ (0..<classCount).contains($0) }) else {
@@ -95,6 +96,16 @@ public struct ActivationsFigure: Sendable {
     }
     subtitle = ["Last-layer activations of \(count) mixtures", training].compactMap { $0 }.joined(
       separator: "; ")
+  }
+
+  private static func integers(_ values: [Double], _ name: String, _ file: SafetensorsFile) throws -> [Int] {
+    try values.map { value in
+      guard let integer = Int(exactly: value) else {
+        throw SafetensorsError(
+          file: file.path, reason: "tensor \(name) holds \(value), which is no whole number")
+      }
+      return integer
+    }
   }
 
   /// The classifier's rows, scaled to reach just beyond the same-class means, and by how much.

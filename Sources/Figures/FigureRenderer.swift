@@ -15,12 +15,19 @@ public struct FigureRenderer: Sendable {
   /// - Throws: `Failure` if there is none.
   public init(project: String?) throws {
     let own = ProcessInfo.processInfo.environment["COLLAPSE_PYTHON"].flatMap { $0.isEmpty ? nil : $0 }
-    let candidates = [own, project.map { $0 + "/.collapse/venv/bin/python" }, Tool.find("python3")]
-    guard
-      let python = candidates.compactMap({ $0 }).first(where: {
-        FileManager.default.isExecutableFile(atPath: $0)
-      })
-    else { throw Failure(.missing, "there is no Python to render figures with.", remedies: Self.remedies) }
+    func executable(_ path: String?) -> String? {
+      path.flatMap { FileManager.default.isExecutableFile(atPath: $0) ? $0 : nil }
+    }
+    // What the user names is taken or refused, never passed over.
+    let found =
+      own.map { executable($0.contains("/") ? $0 : Tool.find($0)) }
+      ?? executable(project.map { $0 + "/.collapse/venv/bin/python" }) ?? Tool.find("python3")
+    guard let python = found else {
+      let what =
+        own.map { "COLLAPSE_PYTHON names \($0), which is not a program" }
+        ?? "there is no Python to render figures with"
+      throw Failure(.missing, what + ".", remedies: Self.remedies)
+    }
     self.python = python
   }
 

@@ -1,10 +1,24 @@
 import Foundation
 
-/// Lets signals through that whoever started this program had blocked: a mask is inherited, and
-/// threads of servers and schedulers often block what would stop them.
-public func unblockSignals(_ numbers: [Int32]) {
+/// Handles signals that ask a program to stop.
+///
+/// Those that whoever started the program had blocked are let through: a mask is inherited, and
+/// threads of servers and schedulers often block what would stop them. Those that it had set to be
+/// ignored stay ignored, as nohup means it.
+///
+/// - Returns: the signals that are handled.
+@discardableResult
+public func handleSignals(_ numbers: [Int32], _ handler: @escaping @convention(c) (Int32) -> Void) -> [Int32]
+{
   var set = sigset_t()
   sigemptyset(&set)
-  for number in numbers { sigaddset(&set, number) }
+  let handled = numbers.filter { number in
+    let before = signal(number, handler)
+    guard unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) else { return true }
+    signal(number, SIG_IGN)
+    return false
+  }
+  for number in handled { sigaddset(&set, number) }
   pthread_sigmask(SIG_UNBLOCK, &set, nil)
+  return handled
 }

@@ -5,6 +5,9 @@ public struct ToolError: Error, CustomStringConvertible, Equatable {
   /// Which one, and why.
   public var reason: String
 
+  /// An error with its reason.
+  public init(reason: String) { self.reason = reason }
+
   public var description: String { reason }
 }
 
@@ -42,22 +45,10 @@ public enum Tool {
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
     if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
-    // Files rather than pipes: nothing then has to be read while something else is written.
-    let base = FileManager.default.temporaryDirectory.path + "/collapse-\(UUID().uuidString)"
-    let files = ["in", "out", "err"].map { "\(base).\($0)" }
-    defer { files.forEach { unlink($0) } }
-    for (file, contents) in zip(files, [input ?? Data(), Data(), Data()]) {
-      do {
-        try contents.write(to: URL(fileURLWithPath: file))
-      } catch {
-        let directory = FileManager.default.temporaryDirectory.path
-        throw ToolError(
-          reason: "the temporary directory \(directory) cannot be written (set TMPDIR to one with room)")
-      }
-    }
-    process.standardInput = FileHandle(forReadingAtPath: files[0])
-    process.standardOutput = FileHandle(forWritingAtPath: files[1])
-    process.standardError = FileHandle(forWritingAtPath: files[2])
+    let files = try (input: temporaryFile(input ?? Data()), output: temporaryFile(), error: temporaryFile())
+    process.standardInput = files.input
+    process.standardOutput = files.output
+    process.standardError = files.error
     do {
       try process.run()
     } catch {
@@ -68,9 +59,28 @@ public enum Tool {
       poll()
     }
     process.waitUntilExit()
+    func contents(_ file: FileHandle) -> Data {
+      // The program has moved the position that both share.
+      try? file.seek(toOffset: 0)
+      return (try? file.readToEnd()) ?? Data()
+    }
     return Output(
-      status: process.terminationStatus,
-      standardOutput: (try? Data(contentsOf: URL(fileURLWithPath: files[1]))) ?? Data(),
-      standardError: (try? String(contentsOfFile: files[2], encoding: .utf8)) ?? "")
+      status: process.terminationStatus, standardOutput: contents(files.output),
+      standardError: String(decoding: contents(files.error), as: UTF8.self))
+  }
+
+  /// A file without a name, which is gone whatever becomes of this process. Files rather than pipes:
+  /// nothing then has to be read while something else is written.
+  private static func temporaryFile(_ contents: Data = Data()) throws -> FileHandle {
+    let directory = FileManager.default.temporaryDirectory.path
+    let path = "\(directory)/collapse-\(UUID().uuidString)"
+    defer { unlink(path) }
+    guard FileManager.default.createFile(atPath: path, contents: contents),
+      let handle = FileHandle(forUpdatingAtPath: path)
+    else {
+      throw ToolError(
+        reason: "the temporary directory \(directory) cannot be written (set TMPDIR to one with room)")
+    }
+    return handle
   }
 }

@@ -117,6 +117,13 @@ public struct Capture: Sendable {
     partnerLabels = plan.partners.map { training.labels[$0] }
   }
 
+  /// Same-class samples of each class.
+  public var sameClassCounts: [Int] {
+    var counts = [Int](repeating: 0, count: classifier.shape[0])
+    for (label, partner) in zip(labels, partnerLabels) where label == partner { counts[label] += 1 }
+    return counts
+  }
+
   /// Agreement of same-class means with the classifier, for a capture of all classes.
   public func sameClassAlignment() throws -> SameClassAlignment {
     let same = labels.indices.filter { labels[$0] == partnerLabels[$0] }

@@ -31,8 +31,9 @@ struct Checkpoint {
       "loss_sum_bits": "\(lossSum.bitPattern)",
     ]
     do {
-      try TensorArchive(state, metadata: metadata).write(to: run.state)
+      // The state last: what it says is done is then there whole.
       try TensorArchive(weights, metadata: ["format": "pt", "epoch": "\(epoch)"]).write(to: run.weights)
+      try TensorArchive(state, metadata: metadata).write(to: run.state)
     } catch let error as SafetensorsError {
       throw Failure(
         .internalError, "\(error)",
@@ -46,10 +47,16 @@ struct Checkpoint {
 }
 
 extension Checkpoint {
-  /// Reads a state into a network and its optimiser, which are changed only if all of it fits.
+  /// Reads a state into a network and its optimiser, which are changed only if all of it fits; nil
+  /// where the run has made none yet.
   ///
+  /// - Parameters:
+  ///   - epochs: of the whole run.
+  ///   - steps: of an epoch.
   /// - Throws: `Failure` naming the file and the first thing in it that does not fit.
-  init(from run: RunDirectory, into model: any Classifier, _ optimizer: SGD) throws {
+  init?(from run: RunDirectory, into model: any Classifier, _ optimizer: SGD, epochs: Int, steps: Int) throws
+  {
+    guard FileManager.default.fileExists(atPath: run.state) else { return nil }
     func refused(_ reason: String) -> Failure {
       Failure(
         .badData, "\(run.state): \(reason).",
@@ -57,27 +64,22 @@ extension Checkpoint {
           "The run can't be continued from this file. Train it anew: collapse train --config \(run.configuration)"
         ])
     }
-    guard FileManager.default.fileExists(atPath: run.state) else {
-      throw Failure(
-        .missing, "\(run.path) has no checkpoint to go on from.",
-        remedies: ["Train it anew: collapse train --config \(run.configuration)"])
-    }
     do {
       let archive = try TensorArchive(path: run.state)
       guard archive.metadata["format"] == "collapse-state", archive.metadata["version"] == Self.version else {
         throw refused("it is not a state of version \(Self.version)")
       }
-      func number(_ key: String) throws -> Int {
-        guard let value = archive.metadata[key].flatMap({ Int($0) }), value >= 0 else {
-          throw refused("its \(key) is missing or wrong")
+      func number(_ key: String, upTo bound: Int) throws -> Int {
+        guard let value = archive.metadata[key].flatMap({ Int($0) }), (0...bound).contains(value) else {
+          throw refused("its \(key) is not a number from 0 to \(bound)")
         }
         return value
       }
       guard let bits = archive.metadata["loss_sum_bits"].flatMap({ UInt64($0) }) else {
         throw refused("its loss_sum_bits is missing or wrong")
       }
-      epoch = try number("epoch")
-      step = try number("step")
+      epoch = try number("epoch", upTo: epochs)
+      step = try number("step", upTo: steps)
       lossSum = Double(bitPattern: bits)
       func part(_ prefix: String) -> [String: Tensor] {
         let entries = archive.tensors.filter { $0.key.hasPrefix(prefix) }

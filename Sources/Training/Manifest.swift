@@ -79,6 +79,11 @@ public struct Manifest: Codable, Sendable {
       let before = try? decoder.decode(Manifest.self, from: data)
     {
       stretches = before.stretches
+      // One that was killed has no end; the last checkpoint is the last that is known of it.
+      let state = try? FileManager.default.attributesOfItem(atPath: run.state)[.modificationDate] as? Date
+      for index in stretches.indices where stretches[index].endedAt == nil {
+        stretches[index].endedAt = max(state ?? stretches[index].startedAt, stretches[index].startedAt)
+      }
     }
     stretches.append(Stretch(startedAt: Date(), endedAt: nil, command: command))
     state = .running

@@ -40,7 +40,11 @@ public struct Setup {
       let hint = suggestion(for: asked.model.name, among: ModelRegistry.examples)
       throw Failure(.usage, "model.name: \(error.description).\(hint)")
     }
-    let all = try Self.load(asked.data, reporting: reporting)
+    if !asked.data.path.isEmpty {
+      // What goes on with the run may start elsewhere.
+      configuration.data.path = URL(fileURLWithPath: asked.data.path).standardizedFileURL.path
+    }
+    let all = try Self.load(configuration.data, reporting: reporting)
     dataset = try all.restricted(
       classes: asked.data.classes, trainLimit: asked.data.trainLimit, testLimit: asked.data.testLimit
     ).on(device)
@@ -62,6 +66,9 @@ public struct Setup {
           "--set batch_size=\(max(2, dataset.training.count / 2)), or more images (data.train_limit)."
         ])
     }
+    guard dataset.classes >= 2 else {
+      throw Failure(.usage, "\(dataset.name) has one class only; a classifier needs two or more.")
+    }
     guard configuration.capture.classCount <= dataset.classes else {
       throw Failure(
         .usage,
@@ -80,7 +87,10 @@ public struct Setup {
     } catch let error as TorchError {
       throw Failure(
         .usage, "device \"\(name)\" cannot be used: \(error.reason).",
-        remedies: ["--device auto takes what is there; collapse doctor shows it."])
+        remedies: [
+          "device auto takes what is there (--device auto, or device: auto in the run's config.yaml);",
+          "collapse doctor shows what that is.",
+        ])
     }
   }
 

@@ -30,6 +30,7 @@ public struct StepBenchmark: Codable, Sendable {
   public init(_ benchmark: WorkerRequest.Benchmark) throws {
     let device = try Setup.device(named: benchmark.device)
     let precision = Setup.resolved(benchmark.precision, on: device)
+    if device != .cpu { try Engine.setDeterministic(true) }
     if benchmark.threads > 0 { try Engine.setThreadCount(benchmark.threads) }
     var configuration = Configuration()
     configuration.batchSize = benchmark.batchSize

@@ -50,12 +50,15 @@ public final class Trainer {
       nesterov: options.nesterov)
   }
 
-  /// Goes to where the run's checkpoint was made; rows of metrics after it are dropped.
+  /// Goes to where the run's checkpoint was made, if there is one; rows of metrics after it are dropped.
   public func restore() throws {
-    let checkpoint = try Checkpoint(from: run, into: setup.model, optimizer)
-    position = (checkpoint.epoch, checkpoint.step)
-    losses = LossRecord(sum: checkpoint.lossSum)
-    try run.keepMetrics(throughEpoch: checkpoint.epoch)
+    let checkpoint = try Checkpoint(
+      from: run, into: setup.model, optimizer, epochs: configuration.epochs, steps: batches.stepsPerEpoch)
+    if let checkpoint {
+      position = (checkpoint.epoch, checkpoint.step)
+      losses = LossRecord(sum: checkpoint.lossSum)
+    }
+    try run.keepMetrics(throughEpoch: position.epoch)
   }
 
   /// Trains to the end, or until `shouldStop` says so: the step is then finished and a checkpoint made.
@@ -104,7 +107,7 @@ public final class Trainer {
     let first = position.step - losses.unread
     let values = try losses.read()
     if let bad = values.firstIndex(where: { !$0.isFinite }) {
-      throw diverged(values[bad], step: first + bad)
+      throw diverged("the loss is \(values[bad]) at", step: first + bad)
     }
     guard let last = values.last, let moment = pace.measure(batchSize: batches.batchSize) else { return }
     report(
@@ -115,11 +118,11 @@ public final class Trainer {
           secondsLeft: moment.secondsLeft)))
   }
 
-  private func diverged(_ value: Double, step: Int) -> Failure {
+  private func diverged(_ what: String, step: Int) -> Failure {
     let rate = learningRate(step: step)
     return Failure(
       .internalError,
-      "the loss is \(value) at step \(step + 1) of epoch \(position.epoch + 1), with learning rate \(rate).",
+      "\(what) step \(step + 1) of epoch \(position.epoch + 1), with learning rate \(rate).",
       remedies: [
         "Try a lower rate: --set optimizer.learning_rate=\(configuration.optimizer.learningRate / 4)",
         "or a warm-up: --set schedule.kind=cosine --set schedule.warmup_epochs=1",
@@ -137,6 +140,9 @@ public final class Trainer {
       ? try Evaluator(batchSize: evaluation.batchSize, dtype: setup.dtype)
         .accuracy(of: setup.dataset.test, setup.model, setup.dataset.normalization) : nil
     let convergence = try ClassifierConvergence(setup.model.classifier)
+    guard convergence.normVariation.isFinite, convergence.cosineDeviation.isFinite else {
+      throw diverged("the classifier is no longer finite after", step: batches.stepsPerEpoch - 1)
+    }
     let row = MetricRow(
       epoch: epoch, step: epoch * batches.stepsPerEpoch,
       learningRate: learningRate(step: batches.stepsPerEpoch - 1),

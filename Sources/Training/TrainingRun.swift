@@ -2,24 +2,32 @@ import Datasets
 import Experiment
 import Foundation
 import Geometry
+import Safetensors
 import Torch
 
 /// A run from its configuration to its summary: training, captures, numbers.
 public struct TrainingRun {
   private let setup: Setup
   private let run: RunDirectory
+  private let lock: RunLock
   private let report: (WorkerEvent) -> Void
 
-  private init(_ setup: Setup, _ run: RunDirectory, _ report: @escaping (WorkerEvent) -> Void) {
+  private init(
+    _ setup: Setup, _ run: RunDirectory, _ lock: RunLock, _ report: @escaping (WorkerEvent) -> Void
+  ) {
     self.setup = setup
     self.run = run
+    self.lock = lock
     // What is reported is also kept, with times, in the run's log.
     self.report = { event in
       report(event)
-      guard let line = event.logLine else { return }
-      let time = Date().formatted(.iso8601)
-      try? RunDirectory.append(Data("\(time) \(line)\n".utf8), to: run.log)
+      if let line = event.logLine { Self.log(line, run) }
     }
+  }
+
+  private static func log(_ line: String, _ run: RunDirectory) {
+    let time = Date().formatted(.iso8601)
+    try? RunDirectory.append(Data("\(time) \(line)\n".utf8), to: run.log)
   }
 
   /// Trains in a new run directory, which is made once configuration, data and device are known to be right.
@@ -33,9 +41,10 @@ public struct TrainingRun {
     if let path { try RunDirectory.refusePresent(path) }
     let setup = try Setup(configuration) { report(.fetching($0, $1)) }
     let run = try RunDirectory.create(at: path, name: configuration.name)
+    let lock = try RunLock(run)
     try RunDirectory.write(setup.configuration.yaml(), to: run.configuration)
     report(.started(directory: run.path))
-    let session = TrainingRun(setup, run, report)
+    let session = TrainingRun(setup, run, lock, report)
     return try (run, session.work(Trainer(setup, run: run, report: session.report), command, shouldStop))
   }
 
@@ -46,8 +55,9 @@ public struct TrainingRun {
     _ run: RunDirectory, command: [String], until shouldStop: () -> Bool = { false },
     report: @escaping (WorkerEvent) -> Void
   ) throws -> Summary? {
+    let lock = try RunLock(run)
     let setup = try Setup(run.loadConfiguration()) { report(.fetching($0, $1)) }
-    let session = TrainingRun(setup, run, report)
+    let session = TrainingRun(setup, run, lock, report)
     let trainer = Trainer(setup, run: run, report: session.report)
     try trainer.restore()
     report(.started(directory: run.path))
@@ -69,7 +79,7 @@ public struct TrainingRun {
       try manifest.end(.finished, in: run)
       return summary
     } catch {
-      report(.note("failed: \(error)"))
+      Self.log("failed: \(error)", run)
       try? manifest.end(.failed, in: run)
       throw error
     }
@@ -90,11 +100,12 @@ public struct TrainingRun {
     let picture = try setup.capture(configuration.capture, named: "activations", in: run)
     var captures = [picture.file]
     var complete = picture.capture
-    if complete.plan.classes.count < setup.dataset.classes {
-      // The numbers need every class: at least 300 samples each.
+    if complete.sameClassCounts.contains(where: { $0 < 50 }) {
+      // The numbers need every class, with enough samples of each.
       var options = configuration.capture
       options.classCount = 0
       options.samples = max(options.samples, 300 * setup.dataset.classes)
+      options.sameClassShare = max(options.sameClassShare, 1.0 / 3)
       let all = try setup.capture(options, named: "all-classes", in: run)
       captures.append(all.file)
       complete = all.capture
@@ -102,12 +113,16 @@ public struct TrainingRun {
     guard let last = try run.metricRows().last, let accuracy = last.testAccuracy else {
       throw Failure(.internalError, "\(run.metrics) has no row for the last epoch.")
     }
+    let alignment = try complete.sameClassAlignment().mean
+    guard alignment.isFinite else {
+      throw Failure(.internalError, "the features of the trained network are not finite.")
+    }
     return Summary(
       run: run.path, model: configuration.model.name, dataset: setup.dataset.name,
       parameterCount: manifest.parameterCount, epochs: last.epoch, trainLoss: last.trainLoss,
       testAccuracy: accuracy, classifierNormVariation: last.classifierNormVariation,
       classifierCosineDeviation: last.classifierCosineDeviation,
-      sameClassAlignment: try complete.sameClassAlignment().mean, seconds: manifest.seconds,
+      sameClassAlignment: alignment, seconds: manifest.seconds,
       captures: captures)
   }
 }
@@ -115,9 +130,14 @@ public struct TrainingRun {
 extension Setup {
   /// The network of a run as it was trained last.
   ///
+  /// - Parameter device: nil takes the run's.
   /// - Throws: `Failure` if the run has no weights or they don't fit.
-  public init(trained run: RunDirectory, reporting: FashionMNIST.Reporting = { _, _ in }) throws {
-    try self.init(run.loadConfiguration(), reporting: reporting)
+  public init(
+    trained run: RunDirectory, device: String? = nil, reporting: FashionMNIST.Reporting = { _, _ in }
+  ) throws {
+    var configuration = try run.loadConfiguration()
+    configuration.device = device ?? configuration.device
+    try self.init(configuration, reporting: reporting)
     guard FileManager.default.fileExists(atPath: run.weights) else {
       throw Failure(
         .missing, "\(run.path) has no weights yet (\(run.weights)).",
@@ -153,7 +173,11 @@ extension Setup {
       "mixup": configuration.mixup.enabled ? "\(configuration.mixup.alpha)" : "off",
       "loss": configuration.loss.rawValue,
     ]
-    try capture.archive(metadata: metadata).write(to: "\(run.captures)/\(name).safetensors")
+    do {
+      try capture.archive(metadata: metadata).write(to: "\(run.captures)/\(name).safetensors")
+    } catch let error as SafetensorsError {
+      throw Failure(.internalError, "\(error).", remedies: ["Is the disk full, or the directory read-only?"])
+    }
     return (capture, "captures/\(name).safetensors")
   }
 

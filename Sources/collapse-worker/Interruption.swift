@@ -1,31 +1,40 @@
 import Foundation
-import SystemTools
 import Synchronization
+import SystemTools
 
 /// Signals that ask the program to stop.
 ///
 /// Once a run has started, the first one is only noted, so that the step is finished and a
-/// checkpoint made; a second one, or any before, leaves at once.
+/// checkpoint made; one that comes two seconds later or more, or any before, leaves at once. In
+/// between, repeats count as one: `timeout`, Slurm and a closed terminal send a signal to this
+/// program directly and to the one that passes it on.
 enum Interruption {
-  private static let requests = Atomic<Int>(0)
+  /// When the first request came, in milliseconds; 0: none yet.
+  private static let first = Atomic<Int>(0)
   private static let isDeferred = Atomic<Bool>(false)
 
   /// Whether training should stop.
-  static var isRequested: Bool { requests.load(ordering: .relaxed) > 0 }
+  static var isRequested: Bool { first.load(ordering: .relaxed) > 0 }
 
   /// Takes over SIGINT, SIGTERM and SIGHUP, and stops too when the program that started this one is gone.
   static func install() {
-    _ = isRequested  // Makes the globals before a signal needs them.
-    let numbers = [SIGINT, SIGTERM, SIGHUP]
-    for number in numbers { signal(number) { _ in Interruption.request() } }
-    unblockSignals(numbers)
+    // Touched here, since a signal must not be what makes them.
+    _ = isRequested || isDeferred.load(ordering: .relaxed)
+    handleSignals([SIGINT, SIGTERM, SIGHUP]) { _ in Interruption.request(isSignal: true) }
     signal(SIGPIPE, SIG_IGN)
     watchParent()
   }
 
-  private static func request() {
-    let isFirst = requests.add(1, ordering: .relaxed).oldValue == 0
-    if !isFirst || !isDeferred.load(ordering: .relaxed) { _exit(130) }
+  /// From now on a first signal is only noted: training looks for it after every step.
+  static func deferFirst() { isDeferred.store(true, ordering: .relaxed) }
+
+  private static func request(isSignal: Bool) {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    let now = time.tv_sec * 1000 + time.tv_nsec / 1_000_000 + 1
+    let (isFirst, start) = first.compareExchange(expected: 0, desired: now, ordering: .relaxed)
+    let isRepeated = !isFirst && isSignal && now - start >= 2000
+    if isRepeated || !isDeferred.load(ordering: .relaxed) { _exit(130) }
   }
 
   /// Standard input is a pipe that nobody writes to: its end means that the parent has ended.
@@ -35,10 +44,7 @@ enum Interruption {
     Thread.detachNewThread {
       var byte: UInt8 = 0
       while read(STDIN_FILENO, &byte, 1) != 0 {}
-      request()
+      request(isSignal: false)
     }
   }
-
-  /// From now on a first signal is only noted: training looks for it after every step.
-  static func deferFirst() { isDeferred.store(true, ordering: .relaxed) }
 }

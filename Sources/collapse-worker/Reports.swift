@@ -48,6 +48,6 @@ struct EngineReport: Encodable {
     let device = try Device(named: "auto")
     self.device = "\(device)"
     precision = Setup.resolved(.auto, on: device).rawValue
-    fashionMnist = try? FashionMNIST.locate()
+    fashionMnist = try FashionMNIST.locate()
   }
 }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Experiment
 import Foundation
-import SystemTools
 
 /// The command line. It does not load libtorch: work that needs it is done by `collapse-worker`.
 struct Collapse: ParsableCommand {
@@ -28,15 +27,17 @@ struct Collapse: ParsableCommand {
   static func main() {
     // Output into a pipe that is closed early is not an error worth a crash.
     signal(SIGPIPE, SIG_IGN)
-    unblockSignals([SIGINT, SIGTERM, SIGHUP])
     do {
       var command = try Collapse.parseAsRoot()
       try command.run()
     } catch let failure as Failure {
-      FileHandle.standardError.write(Data("collapse: \(failure)\n".utf8))
+      writeToStandardError("collapse: \(failure)\n")
       exit(failure.status.rawValue)
     } catch {
-      Collapse.exit(withError: error)
+      // Status 1 is for errors that ArgumentParser knows nothing of.
+      guard Collapse.exitCode(for: error) == .failure else { Collapse.exit(withError: error) }
+      writeToStandardError("collapse: \(error)\n")
+      exit(ExitStatus.internalError.rawValue)
     }
   }
 }

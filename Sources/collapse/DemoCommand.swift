@@ -19,8 +19,8 @@ struct DemoCommand: ParsableCommand {
     let configuration = try Configuration([Presets.source("demo")] + options.sources)
     let display = Display(quiet: options.output.json)
     let summary = try TrainCommand.train(configuration, out: options.out, display)
-    try TrainCommand.present(summary, json: options.output.json, display)
-    let run = try JSONDecoder.collapse.decode(RunResult.self, from: Data(summary.utf8)).run
+    try TrainCommand.present(summary, nil, json: options.output.json, display)
+    let run = try RunResult(summary).run
     guard FileManager.default.fileExists(atPath: "\(run)/figures/activations.png") else {
       throw ExitCode(ExitStatus.missing.rawValue)
     }

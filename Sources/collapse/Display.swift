@@ -50,10 +50,9 @@ final class Display {
 
   private func show(_ action: String, _ fraction: Double) {
     let percent = Int((100 * fraction).rounded())
-    if isTerminal, fraction > 0, fraction < 1 { return passing("\(action): \(percent) %") }
-    if action != lastAction || fraction == 1 {
-      line(fraction > 0 && fraction < 1 ? "\(action): \(percent) %" : action)
-    }
+    if fraction > 0, fraction < 1 { return passing("\(action): \(percent) %") }
+    // The end may be told many times; a line needs it once.
+    if action != lastAction { line(action) }
     lastAction = action
   }
 
@@ -68,7 +67,7 @@ final class Display {
     hasLine = true
   }
 
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  private func write(_ text: String) { writeToStandardError(text) }
 
   /// Minutes and seconds, or hours and minutes.
   static func duration(_ seconds: Double) -> String {
@@ -77,4 +76,9 @@ final class Display {
       ? String(format: "%d:%02d", seconds / 60, seconds % 60)
       : String(format: "%d h %02d min", seconds / 3600, seconds / 60 % 60)
   }
+}
+
+/// Writes to standard error, which may be closed or full: there is then nobody to tell.
+func writeToStandardError(_ text: String) {
+  try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
 }

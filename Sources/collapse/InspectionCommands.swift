@@ -15,13 +15,16 @@ struct EvaluateCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"))
   var directory: String
 
+  @Option(name: .long, help: "cpu, cuda, cuda:N or auto. Default: the run's.")
+  var device: String?
+
   @OptionGroup var output: JSONOption
 
   func run() throws {
     _ = try RunDirectory.open(directory)
     let display = Display(quiet: output.json)
     let json = try TrainCommand.finished(
-      WorkerProcess.run(.evaluate(directory: directory), handle: display.show))
+      WorkerProcess.run(.evaluate(directory: directory, device: device), handle: display.show))
     display.clear()
     if output.json { return print(json) }
     let report = try JSONDecoder.collapse.decode(Report.self, from: Data(json.utf8))
@@ -82,6 +85,9 @@ struct CaptureCommand: ParsableCommand {
   @Option(name: .long, help: "Seed of the draw. Default: the run's.")
   var seed: Int?
 
+  @Option(name: .long, help: "cpu, cuda, cuda:N or auto. Default: the run's.")
+  var device: String?
+
   @OptionGroup var output: JSONOption
 
   func run() throws {
@@ -103,7 +109,7 @@ struct CaptureCommand: ParsableCommand {
       WorkerProcess.run(
         .capture(
           directory: directory, name: name, options: configuration.capture, classes: classes?.values ?? [],
-          seed: seed),
+          seed: seed, device: device),
         handle: display.show))
     display.clear()
     if output.json { return print(json) }
@@ -168,7 +174,9 @@ struct FigureCommand: ParsableCommand {
       }
     }
 
-    /// Draws a run's own capture; nothing where it has not three classes.
+    /// Draws a run's own capture.
+    ///
+    /// - Throws: `Failure` where it has not three classes.
     static func draw(_ run: RunDirectory, out: String? = nil, title: String? = nil) throws -> [String] {
       try draw(capture: "\(run.captures)/activations.safetensors", into: out ?? run.figures, title: title)
     }

@@ -183,6 +183,15 @@ struct BenchmarkCommand: ParsableCommand {
     @Option(name: .long, help: "Number of classes.") var classes = 10
     @OptionGroup var output: JSONOption
 
+    /// Beyond any use, and far below what overflows.
+    private static func bound(_ option: String) -> Int {
+      switch option {
+      case "--threads": 1024
+      case "--image-size": 4096
+      default: 100_000
+      }
+    }
+
     func run() throws {
       guard let precision = Configuration.Precision(rawValue: precision) else {
         throw Failure(.usage, "--precision is fp32, bf16 or auto, not \(precision).")
@@ -191,8 +200,8 @@ struct BenchmarkCommand: ParsableCommand {
         ("--batch", batch, 2), ("--steps", steps, 1), ("--warmup", warmup, 0), ("--threads", threads, 0),
         ("--image-size", imageSize, 8), ("--channels", channels, 1), ("--classes", classes, 2),
       ]
-      for (name, value, least) in counts where value < least {
-        throw Failure(.usage, "\(name) must be at least \(least), not \(value).")
+      for (name, value, least) in counts where !(least...Self.bound(name)).contains(value) {
+        throw Failure(.usage, "\(name) must be from \(least) to \(Self.bound(name)), not \(value).")
       }
       var benchmark = WorkerRequest.Benchmark()
       benchmark.model = model

@@ -62,7 +62,7 @@ struct TrainCommand: ParsableCommand {
     let configuration = try Configuration(sources)
     let display = Display(quiet: options.output.json)
     let summary = try Self.train(configuration, out: options.out, display)
-    try Self.present(summary, json: options.output.json, display)
+    try Self.present(summary, nil, json: options.output.json, display)
   }
 
   /// Trains to the end and draws; gives the summary as JSON.
@@ -83,16 +83,18 @@ struct TrainCommand: ParsableCommand {
   /// Prints the summary of a finished run and draws its activations.
   ///
   /// A figure that can't be drawn here does not make the training a failure: it can be drawn later.
-  static func present(_ summary: String, json: Bool, _ display: Display) throws {
+  ///
+  /// - Parameter run: its directory; nil takes what the summary says, which is right for a new run.
+  static func present(_ summary: String, _ run: RunDirectory?, json: Bool, _ display: Display) throws {
     display.clear()
-    let result = try JSONDecoder.collapse.decode(RunResult.self, from: Data(summary.utf8))
+    let result = try RunResult(summary)
     print(json ? summary : result.text)
     do {
-      for file in try FigureCommand.Activations.draw(RunDirectory(result.run)) where !json {
+      for file in try FigureCommand.Activations.draw(run ?? RunDirectory(result.run)) where !json {
         print("figure: \(file)")
       }
     } catch let failure as Failure {
-      FileHandle.standardError.write(Data("no figure was drawn: \(failure)\n".utf8))
+      writeToStandardError("no figure was drawn: \(failure)\n")
     }
   }
 }
@@ -114,13 +116,16 @@ struct ResumeCommand: ParsableCommand {
   func run() throws {
     let run = try RunDirectory.open(directory)
     let display = Display(quiet: output.json)
-    if let summary = try? String(contentsOfFile: run.summary, encoding: .utf8) {
+    // One that is damaged is made again.
+    if let summary = try? String(contentsOfFile: run.summary, encoding: .utf8),
+      (try? RunResult(summary)) != nil
+    {
       display.line("\(directory) is finished; nothing to do.")
-      return try TrainCommand.present(summary, json: output.json, display)
+      return try TrainCommand.present(summary, run, json: output.json, display)
     }
     let summary = try TrainCommand.finished(
       WorkerProcess.run(.resume(directory: directory, command: CommandLine.arguments), handle: display.show))
-    try TrainCommand.present(summary, json: output.json, display)
+    try TrainCommand.present(summary, run, json: output.json, display)
   }
 }
 
@@ -132,6 +137,9 @@ struct RunResult: Decodable {
   let classifierNormVariation: Double
   let classifierCosineDeviation: Double
   let seconds: Double
+
+  /// Reads it from JSON.
+  init(_ json: String) throws { self = try JSONDecoder.collapse.decode(Self.self, from: Data(json.utf8)) }
 
   /// The summary for people.
   var text: String {
@@ -154,7 +162,8 @@ extension Configuration.Source {
       self.init(text: try String(contentsOfFile: file, encoding: .utf8), name: file)
     } catch {
       let exists = FileManager.default.fileExists(atPath: file)
-      throw Failure(.missing, "\(file) \(exists ? "cannot be read as text" : "does not exist").")
+      throw Failure(
+        exists ? .badData : .missing, "\(file) \(exists ? "cannot be read as text" : "does not exist").")
     }
   }
 }

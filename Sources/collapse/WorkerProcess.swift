@@ -16,6 +16,7 @@ struct WorkerProcess {
     let engine = try EngineLocation.find()
     let json = String(decoding: try JSONEncoder().encode(request), as: UTF8.self)
     let worker = try Self.spawn(engine, json)
+    let signals = WorkerSignals(forwardingTo: worker.process)
     let errors = LineCollector(worker.standardError)
     defer { close(worker.standardInput) }
     var result: String?
@@ -45,10 +46,10 @@ struct WorkerProcess {
     }
     var status: Int32 = 0
     while waitpid(worker.process, &status, 0) < 0, errno == EINTR {}
-    WorkerSignals.stopForwarding()
+    signals.stop()
     let complaints = errors.finish()
     if let failure { throw failure }
-    guard status == 0 else { throw Self.failure(status: status, complaints) }
+    guard status == 0 else { throw Self.failure(request, status: status, complaints) }
     return result
   }
 
@@ -65,7 +66,7 @@ struct WorkerProcess {
   }
 
   /// What an end without a word of the worker's own means.
-  private static func failure(status: Int32, _ complaints: String) -> Failure {
+  private static func failure(_ request: WorkerRequest, status: Int32, _ complaints: String) -> Failure {
     let signal = status & 0x7f
     let code = status >> 8 & 0xff
     let last = complaints.split(separator: "\n").last.map { " Its last words: \($0)" } ?? ""
@@ -74,7 +75,7 @@ struct WorkerProcess {
       return Failure(
         .internalError,
         "collapse-worker was ended by signal \(signal) (\(String(cString: strsignal(signal)))).\(last)",
-        remedies: memory + ["A run can go on from its last checkpoint: collapse resume RUN"])
+        remedies: memory + (request.isTraining ? ["The run can go on: collapse resume RUN"] : []))
     }
     if code == 130 { return Failure(.interrupted, "interrupted.") }
     if code == 127, complaints.contains("loading shared libraries") || complaints.contains("symbol") {
@@ -126,7 +127,6 @@ struct WorkerProcess {
         .missing, "\(engine.worker) can't be started (\(String(cString: strerror(code)))).",
         remedies: ["make build makes it beside collapse."])
     }
-    WorkerSignals.forward(to: process)
     return (process, input.write, output.read, error.read)
   }
 }
@@ -154,5 +154,15 @@ private final class LineCollector: @unchecked Sendable {
   func finish() -> String {
     finished.wait()
     return String(decoding: data, as: UTF8.self)
+  }
+}
+
+extension WorkerRequest {
+  /// Whether it leaves a run that can be resumed.
+  fileprivate var isTraining: Bool {
+    switch self {
+    case .train, .resume: true
+    default: false
+    }
   }
 }

@@ -1,25 +1,24 @@
 import Foundation
 import Synchronization
+import SystemTools
 
 /// Passes signals on to the worker, which decides how to stop.
-enum WorkerSignals {
+struct WorkerSignals {
   private static let worker = Atomic<Int32>(0)
-  private static let numbers = [SIGINT, SIGTERM, SIGHUP]
+  private let handled: [Int32]
 
   /// Starts passing signals on to the process group of `process`.
-  static func forward(to process: pid_t) {
-    worker.store(process, ordering: .relaxed)
-    for number in numbers {
-      signal(number) { number in
-        let process = WorkerSignals.worker.load(ordering: .relaxed)
-        if process > 0 { kill(-process, number) }
-      }
+  init(forwardingTo process: pid_t) {
+    Self.worker.store(process, ordering: .relaxed)
+    handled = handleSignals([SIGINT, SIGTERM, SIGHUP]) { number in
+      let process = WorkerSignals.worker.load(ordering: .relaxed)
+      if process > 0 { kill(-process, number) }
     }
   }
 
-  /// Signals end this program again.
-  static func stopForwarding() {
-    worker.store(0, ordering: .relaxed)
-    for number in numbers { signal(number, SIG_DFL) }
+  /// From now on signals end this program again.
+  func stop() {
+    Self.worker.store(0, ordering: .relaxed)
+    for number in handled { signal(number, SIG_DFL) }
   }
 }

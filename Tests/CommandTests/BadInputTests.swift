@@ -113,7 +113,7 @@ import Testing
     (["train", "--sed", "1"], ["Unknown option '--sed'"]),
     (["trian"], ["trian"]),
     (["data", "fetch", "fashion"], ["there is no data set \"fashion\""]),
-    (["benchmark", "train", "--batch", "0"], ["--batch must be at least 2"]),
+    (["benchmark", "train", "--batch", "0"], ["--batch must be from 2"]),
     (["benchmark", "train", "--model", "vgg"], ["there is no model \"vgg\""]),
     (["benchmark", "train", "--precision", "int8"], ["--precision is fp32, bf16 or auto"]),
   ]
@@ -195,7 +195,52 @@ import Testing
     let arguments = training("--out", "run").map { "'\($0)'" }.joined(separator: " ")
     let command = "ulimit -f 100; trap '' XFSZ; exec \(ProgramRunner.products)/collapse \(arguments)"
     let result = try ProgramRunner(["-c", command], in: directory.path, program: "/bin/bash").finish()
-    result.expectFailure(70, ["checkpoints/last-state.safetensors", "File too large", "collapse resume run"])
-    #expect(try FileManager.default.contentsOfDirectory(atPath: directory.file("run/checkpoints")) == [])
+    result.expectFailure(70, ["checkpoints/last.safetensors", "File too large", "collapse resume run"])
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: directory.file("run/checkpoints")) == ["lock"])
+    // Once there is room again, it goes on.
+    #expect(try run(["resume", "run"]).status == 0)
+  }
+
+  @Test func damagedRuns() throws {
+    #expect(try run(training("--out", "run")).status == 0)
+    func damage(_ name: String, _ arguments: [String], _ words: [String]) throws {
+      let path = directory.file("run/" + name)
+      let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+      for bytes in [Data([0xff, 0xfe, 0x00]), whole.prefix(whole.count / 2) + Data("\u{1}".utf8)] {
+        try bytes.write(to: URL(fileURLWithPath: path))
+        try run(arguments).expectFailure(65, words)
+      }
+      try whole.write(to: URL(fileURLWithPath: path))
+    }
+    try damage("config.yaml", ["evaluate", "run"], ["run/config.yaml"])
+    try damage(
+      "checkpoints/last.safetensors", ["evaluate", "run"], ["run/checkpoints/last.safetensors cannot be used"]
+    )
+    try damage(
+      "captures/activations.safetensors", ["figure", "activations", "run"], ["activations.safetensors"])
+    // A summary is made again.
+    func alignment() throws -> Double? {
+      let data = try Data(contentsOf: URL(fileURLWithPath: directory.file("run/summary.json")))
+      return (try JSONSerialization.jsonObject(with: data) as? [String: Any])?["same_class_alignment"]
+        as? Double
+    }
+    let before = try #require(alignment())
+    try directory.write([0x7b, 0xff], to: "run/summary.json")
+    #expect(try run(["resume", "run"]).status == 0)
+    #expect(try alignment() == before)
+    try FileManager.default.removeItem(atPath: directory.file("run/checkpoints/last.safetensors"))
+    try run(["capture", "run"]).expectFailure(66, ["run has no weights yet", "collapse resume run"])
+  }
+
+  /// Nobody to tell is no reason to stop.
+  @Test(arguments: ["2>/dev/full", "2>&-", "2>/dev/full >/dev/full"]) func outputThatGoesNowhere(
+    redirection: String
+  ) throws {
+    let arguments = training("--out", "run").map { "'\($0)'" }.joined(separator: " ")
+    let command = "exec \(ProgramRunner.products)/collapse \(arguments) \(redirection)"
+    #expect(
+      try ProgramRunner(["-c", command], in: directory.path, program: "/bin/bash").finish().status == 0)
+    #expect(FileManager.default.fileExists(atPath: directory.file("run/summary.json")))
   }
 }

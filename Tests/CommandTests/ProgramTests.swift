@@ -81,42 +81,71 @@ import Testing
     #expect(try self.run("resume", "runs/small").errors.contains("is finished; nothing to do"))
   }
 
-  /// In an epoch: a first signal makes a checkpoint, and the resumed run equals an uninterrupted one.
-  @Test(arguments: [SIGINT, SIGTERM]) func interrupted(signal: Int32) throws {
-    let long = ["train", "--config", "small.yaml", "--set", "epochs=6", "--set", "evaluation.every_epochs=3"]
-    let whole = try ProgramRunner.run(long + ["--out", "whole"], in: directory.path)
-    #expect(whole.status == 0, "\(whole.errors)")
-    let program = try ProgramRunner(long + ["--out", "stopped"], in: directory.path)
-    let metrics = directory.file("stopped/metrics.jsonl")
+  /// Starts a training run of many epochs and waits for its first.
+  func longRun(_ name: String, epochs: Int = 30, wrapper: [String] = []) throws -> ProgramRunner {
+    let arguments = ["train", "--config", "small.yaml", "--set", "epochs=\(epochs)", "--out", name]
+    let command = wrapper + [ProgramRunner.products + "/collapse"] + arguments
+    let program = try ProgramRunner(Array(command.dropFirst()), in: directory.path, program: command[0])
+    let metrics = directory.file("\(name)/metrics.jsonl")
     for _ in 0..<6000 where !FileManager.default.fileExists(atPath: metrics) { usleep(10_000) }
-    kill(program.process.processIdentifier, signal)
-    let result = program.finish()
-    result.expectFailure(130, ["interrupted", "continue with: collapse resume stopped"])
-    #expect(!FileManager.default.fileExists(atPath: directory.file("stopped/summary.json")))
-    let rows = try contents("stopped/metrics.jsonl").split(separator: 10).count
-    #expect((1..<6).contains(rows))
+    return program
+  }
 
-    let resumed = try run("resume", "stopped")
-    #expect(resumed.status == 0, "\(resumed.errors)")
-    #expect(try contents("stopped/metrics.jsonl") == contents("whole/metrics.jsonl"))
-    #expect(
-      try contents("stopped/checkpoints/last.safetensors") == contents("whole/checkpoints/last.safetensors"))
+  func state(of name: String) throws -> String? {
+    (try JSONSerialization.jsonObject(with: contents("\(name)/manifest.json")) as? [String: Any])?["state"]
+      as? String
+  }
+
+  func expectEqualRuns(_ a: String, _ b: String) throws {
+    for file in ["metrics.jsonl", "checkpoints/last.safetensors", "checkpoints/last-state.safetensors"] {
+      #expect(try contents("\(a)/\(file)") == contents("\(b)/\(file)"))
+    }
+  }
+
+  /// In an epoch: a signal, also one that comes twice at once, makes a checkpoint; the resumed run
+  /// equals an uninterrupted one.
+  @Test func interrupted() throws {
+    let whole = try longRun("whole").finish()
+    #expect(whole.status == 0, "\(whole.errors)")
+    for (signal, repeats) in [(SIGINT, 1), (SIGTERM, 3)] {
+      let name = "stopped-\(signal)"
+      let program = try longRun(name)
+      for _ in 0..<repeats { kill(program.process.processIdentifier, signal) }
+      program.finish().expectFailure(130, ["interrupted", "continue with: collapse resume \(name)"])
+      #expect(!FileManager.default.fileExists(atPath: directory.file("\(name)/summary.json")))
+      #expect(try (1..<30).contains(contents("\(name)/metrics.jsonl").split(separator: 10).count))
+      #expect(try state(of: name) == "interrupted")
+      // From another directory: nothing in the run depends on where it was started.
+      let resumed = try ProgramRunner.run(["resume", directory.file(name)], in: "/")
+      #expect(resumed.status == 0, "\(resumed.errors)")
+      try expectEqualRuns(name, "whole")
+    }
+
+    // The worker killed outright.
+    let program = try longRun("killed")
+    let process = program.process.processIdentifier
+    let children = try String(contentsOfFile: "/proc/\(process)/task/\(process)/children", encoding: .utf8)
+    kill(try #require(children.split(separator: " ").first.flatMap { pid_t($0) }), SIGKILL)
+    program.finish().expectFailure(70, ["ended by signal 9", "memory", "collapse resume"])
+    #expect(try run("resume", "killed").status == 0)
+    try expectEqualRuns("killed", "whole")
   }
 
   /// When `collapse` itself is killed, the worker makes a checkpoint and ends.
-  @Test func killed() throws {
-    let arguments = ["train", "--config", "small.yaml", "--set", "epochs=500", "--out", "killed"]
-    let program = try ProgramRunner(arguments, in: directory.path)
-    let metrics = directory.file("killed/metrics.jsonl")
-    for _ in 0..<6000 where !FileManager.default.fileExists(atPath: metrics) { usleep(10_000) }
+  @Test func abandoned() throws {
+    let program = try longRun("run", epochs: 500)
     kill(program.process.processIdentifier, SIGKILL)
     #expect(program.finish().status == -SIGKILL)
-    func state() throws -> String? {
-      (try JSONSerialization.jsonObject(with: contents("killed/manifest.json")) as? [String: Any])?["state"]
-        as? String
-    }
-    for _ in 0..<1000 where try state() == "running" { usleep(10_000) }
-    #expect(try state() == "interrupted")
+    for _ in 0..<1000 where try state(of: "run") == "running" { usleep(10_000) }
+    #expect(try state(of: "run") == "interrupted")
+  }
+
+  @Test func underNohup() throws {
+    let program = try longRun("run", epochs: 10, wrapper: ["/usr/bin/nohup"])
+    kill(program.process.processIdentifier, SIGHUP)
+    let result = program.finish()
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(try state(of: "run") == "finished")
   }
 
   /// The weights load into the PyTorch module of the same architecture, which gives the same logits.

@@ -34,6 +34,47 @@ import Testing
     #expect(try Self.load("optimizer: {weight_decay: 1e-4}").optimizer.weightDecay == 1e-4)
   }
 
+  /// Every real number, also where the default is whole, takes a fraction from a file and an option.
+  @Test(arguments: [
+    "mixup.alpha", "capture.alpha", "capture.same_class_share", "optimizer.learning_rate",
+    "optimizer.momentum", "optimizer.weight_decay", "schedule.factor", "schedule.warmup_epochs",
+  ])
+  func realKeysTakeFractions(key: String) throws {
+    let set = try Self.load("", "\(key)=0.4")
+    let parts = key.split(separator: ".")
+    #expect(try set == Self.load("\(parts[0]):\n  \(parts[1]): 0.4"))
+    #expect(try set == Self.load(set.yaml()) && set != Configuration())
+    #expect(try set.yaml().contains("\(parts[1]): 0.4\n"))
+  }
+
+  @Test func settingsAreTakenAsTheyAre() throws {
+    let configuration = try Self.load("data: {dataset: idx}", "data.path=/mnt/a,b: #1}", "name=007")
+    #expect(configuration.data.path == "/mnt/a,b: #1}" && configuration.name == "007")
+    #expect(try Self.load(configuration.yaml()) == configuration)
+    #expect { try Self.load("", "epochs=1, seed=3") } throws: {
+      "\($0)".contains("epochs must be a whole number")
+    }
+    #expect { try Self.load("", "epochs={a: 1}") } throws: {
+      "\($0)".contains("epochs must be a single value")
+    }
+    #expect { try Self.load("", "optimizer=3") } throws: { "\($0)".contains("is a group of keys") }
+    #expect { try Self.load("", "epochs=") } throws: { "\($0)".contains("epochs must be a whole number") }
+  }
+
+  /// Numbers that would overflow somewhere.
+  @Test(arguments: [
+    "epochs=9223372036854775807", "threads=4294967297", "data.padding=2000000000",
+    "capture.samples=1000000000000",
+    "capture.batch_size=9223372036854775807", "batch_size=9223372036854775807",
+    "capture.class_count=9223372036854775807",
+    "evaluation.every_epochs=9223372036854775807", "data.train_limit=9223372036854775807",
+    "optimizer.learning_rate=.inf", "epochs=99999999999999999999", "seed=-1",
+  ])
+  func boundsOfNumbers(assignment: String) throws {
+    let error = #expect(throws: Failure.self) { try Self.load("", assignment) }
+    #expect(error?.reason.contains(assignment.split(separator: "=")[0]) == true)
+  }
+
   /// YAML (or --set), and what its message must contain.
   static let refusals: [(String, [String])] = [
     ("optimzer: {}", ["c.yaml:1", "\"optimzer\"", "Did you mean \"optimizer\""]),

@@ -73,6 +73,8 @@ import Testing
     ("projection", [1, 2], [1, 2], "tensor projection has shape [1, 2], expected [5, 2]"),
     ("lambda", [0, 0, .nan, 0, 0], [5], "tensor lambda has values that are not finite"),
     ("labels", [0, 1, 2, 3, 9], [5], "a label is not in 0 ..< 5"),
+    ("labels", [0, 1, 2, 3, 1e300], [5], "tensor labels holds 1e+300, which is no whole number"),
+    ("classes", [1, .nan, 2], [3], "tensor classes holds nan, which is no whole number"),
     ("classes", [1, 2], [2], "a capture of 2 classes; the projection draws three"),
   ]
 
