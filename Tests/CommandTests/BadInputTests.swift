@@ -225,7 +225,7 @@ import Testing
       return (try JSONSerialization.jsonObject(with: data) as? [String: Any])?["same_class_alignment"]
         as? Double
     }
-    let before = try #require(alignment())
+    let before = try #require(try alignment())
     try directory.write([0x7b, 0xff], to: "run/summary.json")
     #expect(try run(["resume", "run"]).status == 0)
     #expect(try alignment() == before)
