@@ -29,9 +29,10 @@ public enum FashionMNIST {
   /// Where fetched files are kept: `COLLAPSE_CACHE`, or `collapse` in the user's cache directory.
   static var cache: String {
     let environment = ProcessInfo.processInfo.environment
-    if let own = environment["COLLAPSE_CACHE"], !own.isEmpty { return own }
-    let base =
-      environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? NSHomeDirectory() + "/.cache"
+    func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+    if let own = value("COLLAPSE_CACHE") { return own }
+    // HOME before Foundation's answer, which is the user database's.
+    let base = value("XDG_CACHE_HOME") ?? (value("HOME") ?? NSHomeDirectory()) + "/.cache"
     return base + "/collapse"
   }
 

@@ -91,9 +91,8 @@ public struct ActivationsFigure: Sendable {
     rows = classes.enumerated().map { (names[$1], classifier[2 * $0], classifier[2 * $0 + 1]) }
     let fields = file.metadata
     self.title = title ?? [fields["model"], fields["dataset"]].compactMap { $0 }.joined(separator: ", ")
-    let training = fields["mixup"].map {
-      $0 == "off" ? "trained without mixup" : "trained with mixup, α = \($0)"
-    }
+    let alpha = fields["mixup"].map { Double($0).map { String(format: "%g", $0) } ?? $0 }
+    let training = alpha.map { $0 == "off" ? "trained without mixup" : "trained with mixup, α = \($0)" }
     subtitle = ["Last-layer activations of \(count) mixtures", training].compactMap { $0 }.joined(
       separator: "; ")
   }
