@@ -31,10 +31,11 @@ public struct RunDirectory: Sendable {
       guard let run = try make(path) else { throw present(path) }
       return run
     }
-    for number in 1... {
+    var number = 1
+    while true {
       if let run = try make(number == 1 ? "runs/\(name)" : "runs/\(name)-\(number)") { return run }
+      number += 1
     }
-    fatalError("unreachable: the loop above has no end")
   }
 
   /// Refuses a place for a new run where something is already.
