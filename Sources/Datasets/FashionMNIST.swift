@@ -80,7 +80,8 @@ public enum FashionMNIST {
         remedies: ["Set COLLAPSE_CACHE to a directory that you may write to."])
     }
     removeAbandonedDownloads()
-    let staging = "\(cache)/fetching-\(UUID().uuidString)"
+    let staging =
+      "\(cache)/fetching-\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)"
     try? FileManager.default.createDirectory(atPath: staging, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: staging) }
     var problems: [String] = []
@@ -108,12 +109,16 @@ public enum FashionMNIST {
       ])
   }
 
-  /// Removes what fetches that were killed have left, once it is a day old.
+  /// Removes what fetches that were killed have left: on this computer, or a day ago.
   private static func removeAbandonedDownloads() {
     for entry in (try? FileManager.default.contentsOfDirectory(atPath: cache)) ?? [] {
       let path = "\(cache)/\(entry)"
       let date = try? FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
-      if entry.hasPrefix("fetching-"), let date, date.timeIntervalSinceNow < -86_400 {
+      let mine = "fetching-\(ProcessInfo.processInfo.hostName)-"
+      let process = entry.hasPrefix(mine) ? Int32(entry.dropFirst(mine.count)) : nil
+      let isDead = process.map { kill($0, 0) != 0 && errno == ESRCH } ?? false
+      let isOld = date.map { $0.timeIntervalSinceNow < -86_400 } ?? false
+      if entry.hasPrefix("fetching-"), isDead || isOld {
         try? FileManager.default.removeItem(atPath: path)
       }
     }
@@ -129,7 +134,9 @@ public enum FashionMNIST {
     }
     let files = (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
     guard download.status == 0, let package = files.first(where: { $0.hasSuffix(".deb") }) else {
-      let why = download.standardError.split(separator: "\n").first ?? "no package was downloaded"
+      // Its warnings come before its errors.
+      let lines = download.standardError.split(separator: "\n")
+      let why = lines.first { $0.hasPrefix("E:") } ?? lines.last ?? "no package was downloaded"
       throw DatasetError(.missing, String(why))
     }
     let unpacking = try Tool.run("dpkg", ["-x", "\(staging)/\(package)", "\(staging)/unpacked"])

@@ -6,19 +6,39 @@ public struct ImageSet: Sendable {
   public let images: Tensor
   /// Class of each image, 0 ..< C.
   public let labels: [Int]
+  /// Place of each image in the whole data set's files.
+  public let places: [Int]
 
-  /// Images and as many labels.
-  public init(images: Tensor, labels: [Int]) {
+  /// Images, as many labels, and their places; nil for a whole set.
+  public init(images: Tensor, labels: [Int], places: [Int]? = nil) {
     self.images = images
     self.labels = labels
+    self.places = places ?? Array(labels.indices)
   }
 
   /// Number of images.
   public var count: Int { labels.count }
 
+  /// The same images on a device.
+  func on(_ device: Device) throws -> ImageSet {
+    try ImageSet(images: images.to(device).checked(), labels: labels, places: places)
+  }
+
+  /// A number that other images or labels would change.
+  public func fingerprint() throws -> UInt64 {
+    // FNV-1a; against mistakes, not against malice.
+    func hash(_ value: UInt64, _ byte: UInt64) -> UInt64 { (value ^ byte) &* 0x100_0000_01b3 }
+    let labels = labels.reduce(0xcbf2_9ce4_8422_2325) { hash($0, UInt64($1)) }
+    return try images.bytes().withUnsafeBytes { bytes in
+      bytes.reduce(labels) { hash($0, UInt64($1)) }
+    }
+  }
+
   /// The images at `indices`, in that order.
   func selected(_ indices: [Int]) -> ImageSet {
-    ImageSet(images: images.indexSelected(Tensor(indices)), labels: indices.map { labels[$0] })
+    ImageSet(
+      images: images.indexSelected(Tensor(indices)), labels: indices.map { labels[$0] },
+      places: indices.map { places[$0] })
   }
 }
 
@@ -28,6 +48,8 @@ public struct ImageDataset: Sendable {
   public let name: String
   /// What the classes are called.
   public let classNames: [String]
+  /// Their numbers in the whole data set.
+  public let classNumbers: [Int]
   /// What is trained on.
   public let training: ImageSet
   /// What is tested on.
@@ -44,13 +66,15 @@ public struct ImageDataset: Sendable {
   /// Number of classes.
   public var classes: Int { classNames.count }
 
-  /// A data set; unless given, its normalisation is computed from the training images.
+  /// A data set; unless given, its classes are numbered from 0, and its normalisation is computed
+  /// from the training images.
   public init(
     name: String, classNames: [String], training: ImageSet, test: ImageSet, origin: String,
-    normalization: Normalization? = nil
+    classNumbers: [Int]? = nil, normalization: Normalization? = nil
   ) throws {
     self.name = name
     self.classNames = classNames
+    self.classNumbers = classNumbers ?? Array(classNames.indices)
     self.training = training
     self.test = test
     self.origin = origin
@@ -86,11 +110,12 @@ public struct ImageDataset: Sendable {
       }
       if indices.count == set.count, keep.isEmpty { return set }
       let selected = set.selected(indices)
-      return ImageSet(images: selected.images, labels: selected.labels.map { number[$0]! })
+      return ImageSet(
+        images: selected.images, labels: selected.labels.map { number[$0]! }, places: selected.places)
     }
     return try ImageDataset(
       name: name, classNames: kept.map { classNames[$0] }, training: part(training, trainLimit, "train"),
-      test: part(test, testLimit, "test"), origin: origin)
+      test: part(test, testLimit, "test"), origin: origin, classNumbers: kept.map { classNumbers[$0] })
   }
 
   /// The same data set with its images on a device.
@@ -98,8 +123,8 @@ public struct ImageDataset: Sendable {
     if device == .cpu { return self }
     return try ImageDataset(
       name: name, classNames: classNames,
-      training: ImageSet(images: training.images.to(device).checked(), labels: training.labels),
-      test: ImageSet(images: test.images.to(device).checked(), labels: test.labels), origin: origin,
+      training: training.on(device),
+      test: test.on(device), origin: origin, classNumbers: classNumbers,
       normalization: normalization)
   }
 }

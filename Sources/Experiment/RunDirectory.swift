@@ -7,7 +7,12 @@ public struct RunDirectory: Sendable {
   public let path: String
 
   /// The directory at a path, which need not exist yet.
-  public init(_ path: String) { self.path = path }
+  public init(_ path: String) {
+    // A shell's completion ends directories with a slash.
+    var path = path
+    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    self.path = path
+  }
 
   public var configuration: String { path + "/config.yaml" }
   public var manifest: String { path + "/manifest.json" }
@@ -52,11 +57,11 @@ public struct RunDirectory: Sendable {
   /// Makes the directories of a run, unless something is there already.
   private static func make(_ path: String) throws -> RunDirectory? {
     let run = RunDirectory(path)
-    let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+    let parent = run.path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
       separator: "/")
     try makeDirectory(parent)
     // Of two processes that choose the same name, the system lets one make it.
-    guard mkdir(path, 0o777) == 0 else {
+    guard mkdir(run.path, 0o777) == 0 else {
       if errno == EEXIST { return nil }
       throw notMade(path)
     }
@@ -89,7 +94,9 @@ public struct RunDirectory: Sendable {
   public static func open(_ path: String) throws -> RunDirectory {
     let run = RunDirectory(path)
     guard FileManager.default.fileExists(atPath: run.configuration) else {
-      let why = FileManager.default.fileExists(atPath: path) ? "has no config.yaml" : "does not exist"
+      var isDirectory: ObjCBool = false
+      let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+      let why = !exists ? "does not exist" : isDirectory.boolValue ? "has no config.yaml" : "is a file"
       throw Failure(
         .missing, "\(path) is not a run directory: it \(why).",
         remedies: ["collapse train makes one; by default under runs/."])

@@ -1,8 +1,6 @@
 import Experiment
 
 extension ActivationsFigure: Figure {
-  public var fileName: String { "activations" }
-
   public func specification() throws -> JSONValue {
     let (scale, rows) = scaledRows
     let farthest = points.flatMap { [abs($0.x), abs($0.y)] }.max() ?? 1

@@ -24,6 +24,8 @@ public struct ActivationsFigure: Sendable {
   let rows: [(name: String, x: Double, y: Double)]
   let title: String
   let subtitle: String
+  /// Name of the capture, which the figure's files have too.
+  public let fileName: String
 
   /// Reads a capture.
   ///
@@ -90,6 +92,7 @@ public struct ActivationsFigure: Sendable {
     }
     rows = classes.enumerated().map { (names[$1], classifier[2 * $0], classifier[2 * $0 + 1]) }
     let fields = file.metadata
+    fileName = URL(fileURLWithPath: file.path).deletingPathExtension().lastPathComponent
     self.title = title ?? [fields["model"], fields["dataset"]].compactMap { $0 }.joined(separator: ", ")
     let alpha = fields["mixup"].map { Double($0).map { String(format: "%g", $0) } ?? $0 }
     let training = alpha.map { $0 == "off" ? "trained without mixup" : "trained with mixup, α = \($0)" }

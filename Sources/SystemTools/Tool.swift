@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A program that could not be run.
 public struct ToolError: Error, CustomStringConvertible, Equatable {
@@ -21,6 +22,17 @@ public enum Tool {
     public var standardOutput: Data
     /// All that it printed to standard error.
     public var standardError: String
+  }
+
+  private static let running = Atomic<Int32>(0)
+
+  /// Ends the program that runs, if one does; a signal's handler may call it.
+  public static func terminateRunning() {
+    let process = running.load(ordering: .relaxed)
+    guard process > 0 else { return }
+    // It may have a group of its own, with programs that it has started.
+    kill(-process, SIGTERM)
+    kill(process, SIGTERM)
   }
 
   /// The full path of a program, or nil if it is not installed.
@@ -49,8 +61,10 @@ public enum Tool {
     process.standardInput = files.input
     process.standardOutput = files.output
     process.standardError = files.error
+    defer { running.store(0, ordering: .relaxed) }
     do {
       try process.run()
+      running.store(process.processIdentifier, ordering: .relaxed)
     } catch {
       throw ToolError(reason: "\(path) could not be started: \(error.localizedDescription)")
     }

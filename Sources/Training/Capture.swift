@@ -40,7 +40,7 @@ public struct CapturePlan: Sendable, Equatable {
     guard chosen.allSatisfy({ (0..<classes).contains($0) }), chosen.isEmpty || chosen.count >= 2,
       Set(chosen).count == chosen.count
     else {
-      throw Failure(.usage, "classes \(chosen) can't be captured: two or more of 0 to \(classes - 1) can.")
+      throw Failure(.usage, "classes \(chosen) can't be captured: two or more different ones can.")
     }
     self.classes =
       chosen.isEmpty ? classStream.nextSubset(min(wanted, classes), below: classes) : chosen.sorted()
@@ -85,6 +85,10 @@ public struct Capture: Sendable {
   public let labels: [Int]
   /// Class of i′, one a sample.
   public let partnerLabels: [Int]
+  /// Place of i in the whole data set's training images, one a sample.
+  public let imagePlaces: [Int]
+  /// Place of i′ in the whole data set's training images, one a sample.
+  public let partnerPlaces: [Int]
 
   /// Pushes the plan's mixtures through a network, without augmentation.
   ///
@@ -115,6 +119,8 @@ public struct Capture: Sendable {
     bias = try model.bias?.detached().to(.cpu).clone().checked()
     labels = plan.images.map { training.labels[$0] }
     partnerLabels = plan.partners.map { training.labels[$0] }
+    imagePlaces = plan.images.map { training.places[$0] }
+    partnerPlaces = plan.partners.map { training.places[$0] }
   }
 
   /// Same-class samples of each class.
@@ -137,7 +143,7 @@ public struct Capture: Sendable {
       [
         "features": features, "logits": logits, "classifier": classifier,
         "labels": Tensor(labels), "partner_labels": Tensor(partnerLabels), "lambda": Tensor(plan.lambdas),
-        "image_indices": Tensor(plan.images), "partner_indices": Tensor(plan.partners),
+        "image_indices": Tensor(imagePlaces), "partner_indices": Tensor(partnerPlaces),
         "classes": Tensor(plan.classes),
       ], metadata: metadata)
     archive.tensors["bias"] = bias

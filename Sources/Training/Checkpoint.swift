@@ -16,19 +16,36 @@ struct Checkpoint {
   /// Sum of the losses of those steps.
   var lossSum: Double
 
+  /// What a run's bits follow from beside its position: a run that goes on with another of these
+  /// would be neither the one nor the other.
+  struct Origin {
+    /// The resolved configuration, as YAML.
+    let configuration: String
+    /// Of the training images.
+    let data: UInt64
+
+    init(_ setup: Setup) throws {
+      configuration = try setup.configuration.yaml()
+      data = try setup.dataset.training.fingerprint()
+    }
+  }
+
   private static let version = "1"
   private static let weightPrefix = "weight/"
   private static let velocityPrefix = "velocity/"
 
   /// Writes the state to go on from and, for other programs, the weights alone; each atomically.
-  func write(_ model: any Classifier, _ optimizer: SGD, to run: RunDirectory) throws {
+  ///
+  /// - Parameter origin: what the run depends on beside it.
+  func write(_ model: any Classifier, _ optimizer: SGD, _ origin: Origin, to run: RunDirectory) throws {
     let weights = model.variables.snapshot()
     var state = Dictionary(uniqueKeysWithValues: weights.map { (Self.weightPrefix + $0.key, $0.value) })
     for (name, velocity) in optimizer.state() { state[Self.velocityPrefix + name] = velocity }
     let metadata = [
       "format": "collapse-state", "version": Self.version, "epoch": "\(epoch)", "step": "\(step)",
       // As bits: a decimal number might not come back the same.
-      "loss_sum_bits": "\(lossSum.bitPattern)",
+      "loss_sum_bits": "\(lossSum.bitPattern)", "configuration": origin.configuration,
+      "data_fingerprint": "\(origin.data)",
     ]
     do {
       // The state last: what it says is done is then there whole.
@@ -38,8 +55,8 @@ struct Checkpoint {
       throw Failure(
         .internalError, "\(error)",
         remedies: [
-          "Is the disk full, or the directory read-only? Then: collapse resume \(run.path)",
-          "It goes on from the checkpoint before this one.",
+          "Is the disk full, or the directory read-only or moved? Once it is mended: collapse resume \(run.path)",
+          "goes on from the checkpoint before, or from the start.",
         ])
     }
   }
@@ -54,14 +71,21 @@ extension Checkpoint {
   ///   - epochs: of the whole run.
   ///   - steps: of an epoch.
   /// - Throws: `Failure` naming the file and the first thing in it that does not fit.
-  init?(from run: RunDirectory, into model: any Classifier, _ optimizer: SGD, epochs: Int, steps: Int) throws
-  {
+  init?(
+    from run: RunDirectory, into model: any Classifier, _ optimizer: SGD, _ origin: Origin, epochs: Int,
+    steps: Int
+  ) throws {
     guard FileManager.default.fileExists(atPath: run.state) else { return nil }
+    guard FileManager.default.isReadableFile(atPath: run.state) else {
+      throw Failure(
+        .missing, "\(run.state) cannot be read.", remedies: ["Give yourself the right to read it."])
+    }
     func refused(_ reason: String) -> Failure {
       Failure(
         .badData, "\(run.state): \(reason).",
         remedies: [
-          "The run can't be continued from this file. Train it anew: collapse train --config \(run.configuration)"
+          "The run can't be continued from this file. Train it anew:",
+          "collapse train --config \(run.configuration) --out NEW_DIRECTORY",
         ])
     }
     do {
@@ -69,6 +93,7 @@ extension Checkpoint {
       guard archive.metadata["format"] == "collapse-state", archive.metadata["version"] == Self.version else {
         throw refused("it is not a state of version \(Self.version)")
       }
+      try origin.check(archive.metadata, run)
       func number(_ key: String, upTo bound: Int) throws -> Int {
         guard let value = archive.metadata[key].flatMap({ Int($0) }), (0...bound).contains(value) else {
           throw refused("its \(key) is not a number from 0 to \(bound)")
@@ -95,5 +120,33 @@ extension Checkpoint {
     } catch let error as LoadingError {
       throw refused("\(error)")
     }
+  }
+}
+
+extension Checkpoint.Origin {
+  /// Refuses a state of another configuration or other data. Where it is computed may differ: device,
+  /// threads and the place of the data.
+  fileprivate func check(_ metadata: [String: String], _ run: RunDirectory) throws {
+    let before = try metadata["configuration"].map(comparableLines) ?? []
+    let now = try comparableLines(configuration)
+    if let (old, new) = zip(before, now).first(where: { $0 != $1 }) {
+      throw Failure(
+        .usage, "\(run.configuration) was changed: \"\(new)\", where the run so far had \"\(old)\".",
+        remedies: [
+          "Change it back; or train a new run: collapse train --config \(run.configuration) --out NEW_DIRECTORY"
+        ])
+    }
+    guard metadata["data_fingerprint"] == "\(data)" else {
+      throw Failure(.badData, "the training images are not those that the run in \(run.path) started with.")
+    }
+  }
+
+  private func comparableLines(_ yaml: String) throws -> [String] {
+    var configuration = try Configuration([.init(text: yaml, name: "the state's configuration")])
+    let defaults = Configuration()
+    configuration.device = defaults.device
+    configuration.threads = defaults.threads
+    if !configuration.data.path.isEmpty { configuration.data.path = "any" }
+    return try configuration.yaml().split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
   }
 }

@@ -47,6 +47,9 @@ public struct Manifest: Codable, Sendable {
   public var dataset: String
   /// Where the data were found.
   public var dataOrigin: String
+  /// Mean and standard deviation a channel, of pixels scaled to 0…1, that images are normalised with.
+  public var pixelMean: [Double]
+  public var pixelDeviation: [Double]
   public var trainingImages: Int
   public var testImages: Int
   public var stretches: [Stretch] = []
@@ -67,6 +70,8 @@ public struct Manifest: Codable, Sendable {
     parameterCount = setup.model.variables.parameterCount
     dataset = setup.dataset.name
     dataOrigin = setup.dataset.origin
+    pixelMean = setup.dataset.normalization.mean
+    pixelDeviation = setup.dataset.normalization.deviation
     trainingImages = setup.dataset.training.count
     testImages = setup.dataset.test.count
   }

@@ -67,7 +67,7 @@ public struct Setup {
         ])
     }
     guard dataset.classes >= 2 else {
-      throw Failure(.usage, "\(dataset.name) has one class only; a classifier needs two or more.")
+      throw Failure(.badData, "\(dataset.name) has one class only; a classifier needs two or more.")
     }
     guard configuration.capture.classCount <= dataset.classes else {
       throw Failure(
@@ -76,7 +76,7 @@ public struct Setup {
         remedies: ["--set capture.class_count=0 captures all of them."])
     }
     if let empty = (0..<dataset.classes).first(where: { !dataset.training.labels.contains($0) }) {
-      throw Failure(.usage, "class \(dataset.classNames[empty]) has no training image.")
+      throw Failure(.badData, "class \(dataset.classNames[empty]) of \(dataset.name) has no training image.")
     }
   }
 

@@ -20,6 +20,7 @@ public final class Trainer {
   private let loss: NN.Loss
   private let schedule: NN.Schedule
   private let optimizer: SGD
+  private let origin: Checkpoint.Origin
   private var position = (epoch: 0, step: 0)
   private var losses = LossRecord()
 
@@ -30,7 +31,7 @@ public final class Trainer {
   /// - Parameters:
   ///   - run: where metrics and checkpoints go.
   ///   - report: told of progress and of every row of metrics.
-  public init(_ setup: Setup, run: RunDirectory, report: @escaping (WorkerEvent) -> Void) {
+  public init(_ setup: Setup, run: RunDirectory, report: @escaping (WorkerEvent) -> Void) throws {
     self.setup = setup
     self.run = run
     self.report = report
@@ -44,6 +45,7 @@ public final class Trainer {
         .step(milestones: configuration.schedule.milestones, factor: configuration.schedule.factor)
       case .cosine: .cosine(warmupEpochs: configuration.schedule.warmupEpochs)
       }
+    origin = try Checkpoint.Origin(setup)
     let options = configuration.optimizer
     optimizer = SGD(
       setup.model.variables, momentum: options.momentum, weightDecay: options.weightDecay,
@@ -53,7 +55,8 @@ public final class Trainer {
   /// Goes to where the run's checkpoint was made, if there is one; rows of metrics after it are dropped.
   public func restore() throws {
     let checkpoint = try Checkpoint(
-      from: run, into: setup.model, optimizer, epochs: configuration.epochs, steps: batches.stepsPerEpoch)
+      from: run, into: setup.model, optimizer, origin, epochs: configuration.epochs,
+      steps: batches.stepsPerEpoch)
     if let checkpoint {
       position = (checkpoint.epoch, checkpoint.step)
       losses = LossRecord(sum: checkpoint.lossSum)
@@ -107,7 +110,7 @@ public final class Trainer {
     let first = position.step - losses.unread
     let values = try losses.read()
     if let bad = values.firstIndex(where: { !$0.isFinite }) {
-      throw diverged("the loss is \(values[bad]) at", step: first + bad)
+      throw diverged("the loss is \(values[bad].isNaN ? "not a number" : "infinite") at", step: first + bad)
     }
     guard let last = values.last, let moment = pace.measure(batchSize: batches.batchSize) else { return }
     report(
@@ -158,7 +161,7 @@ public final class Trainer {
 
   private func checkpoint() throws {
     try Checkpoint(epoch: position.epoch, step: position.step, lossSum: losses.sum)
-      .write(setup.model, optimizer, to: run)
+      .write(setup.model, optimizer, origin, to: run)
   }
 }
 

@@ -45,7 +45,7 @@ public struct TrainingRun {
     try RunDirectory.write(setup.configuration.yaml(), to: run.configuration)
     report(.started(directory: run.path))
     let session = TrainingRun(setup, run, lock, report)
-    return try (run, session.work(Trainer(setup, run: run, report: session.report), command, shouldStop))
+    return try (run, session.work(try Trainer(setup, run: run, report: session.report), command, shouldStop))
   }
 
   /// Goes on with a run from its checkpoint.
@@ -58,7 +58,7 @@ public struct TrainingRun {
     let lock = try RunLock(run)
     let setup = try Setup(run.loadConfiguration()) { report(.fetching($0, $1)) }
     let session = TrainingRun(setup, run, lock, report)
-    let trainer = Trainer(setup, run: run, report: session.report)
+    let trainer = try Trainer(setup, run: run, report: session.report)
     try trainer.restore()
     report(.started(directory: run.path))
     return try session.work(trainer, command, shouldStop)
@@ -154,21 +154,31 @@ extension Setup {
   ///
   /// - Parameters:
   ///   - name: of the file, without extension.
-  ///   - classes: to capture; empty draws them.
+  ///   - classes: to capture, by their numbers in the whole data set; empty draws them.
   ///   - seed: of the draw; nil takes the run's.
   public func capture(
     _ options: Configuration.Capture, named name: String, in run: RunDirectory, classes: [Int] = [],
     seed: Int? = nil
   ) throws -> (capture: Capture, file: String) {
     let streams = seed.map(RunStreams.init) ?? streams
+    let numbers = dataset.classNumbers
+    let chosen = try classes.map { number in
+      guard let index = numbers.firstIndex(of: number) else {
+        throw Failure(
+          .usage, "class \(number) can't be captured: the network was not trained on it.",
+          remedies: ["Its classes:"] + zip(numbers, dataset.classNames).map { "\($0): \($1)" })
+      }
+      return index
+    }
     let plan = try CapturePlan(
-      labels: dataset.training.labels, classes: dataset.classes, chosen: classes, options: options,
+      labels: dataset.training.labels, classes: dataset.classes, chosen: chosen, options: options,
       streams.capture)
     let capture = try Capture(plan, self, statistics: options.statistics)
     let classNames = try String(decoding: JSONEncoder().encode(dataset.classNames), as: UTF8.self)
     let metadata = [
       "format": "collapse-capture", "version": "1", "run": configuration.name,
       "model": configuration.model.name, "dataset": dataset.name, "class_names": classNames,
+      "class_numbers": "\(numbers)",
       "statistics": options.statistics.rawValue, "seed": "\(seed ?? configuration.seed)",
       "mixup": configuration.mixup.enabled ? "\(configuration.mixup.alpha)" : "off",
       "loss": configuration.loss.rawValue,
@@ -176,7 +186,8 @@ extension Setup {
     do {
       try capture.archive(metadata: metadata).write(to: "\(run.captures)/\(name).safetensors")
     } catch let error as SafetensorsError {
-      throw Failure(.internalError, "\(error).", remedies: ["Is the disk full, or the directory read-only?"])
+      throw Failure(
+        .internalError, "\(error).", remedies: ["Is the disk full, or the directory read-only or moved?"])
     }
     return (capture, "captures/\(name).safetensors")
   }

@@ -34,7 +34,10 @@ enum Interruption {
     let now = time.tv_sec * 1000 + time.tv_nsec / 1_000_000 + 1
     let (isFirst, start) = first.compareExchange(expected: 0, desired: now, ordering: .relaxed)
     let isRepeated = !isFirst && isSignal && now - start >= 2000
-    if isRepeated || !isDeferred.load(ordering: .relaxed) { _exit(130) }
+    if isRepeated || !isDeferred.load(ordering: .relaxed) {
+      Tool.terminateRunning()
+      _exit(130)
+    }
   }
 
   /// Standard input is a pipe that nobody writes to: its end means that the parent has ended.

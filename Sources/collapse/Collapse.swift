@@ -27,9 +27,11 @@ struct Collapse: ParsableCommand {
   static func main() {
     // Output into a pipe that is closed early is not an error worth a crash.
     signal(SIGPIPE, SIG_IGN)
+    WorkerSignals.install()
     do {
       var command = try Collapse.parseAsRoot()
       try command.run()
+      try finishOutput()
     } catch let failure as Failure {
       writeToStandardError("collapse: \(failure)\n")
       exit(failure.status.rawValue)
@@ -40,6 +42,14 @@ struct Collapse: ParsableCommand {
       exit(ExitStatus.internalError.rawValue)
     }
   }
+}
+
+/// Brings what was printed to where it goes.
+///
+/// - Throws: `Failure` if it did not all arrive; a reader that has closed its pipe wanted no more.
+func finishOutput() throws {
+  guard fflush(nil) != 0, errno != EPIPE, errno != EBADF else { return }
+  throw Failure(.internalError, "the output could not be written (\(String(cString: strerror(errno)))).")
 }
 
 /// Where a command prints results as JSON.

@@ -72,7 +72,7 @@ struct CaptureCommand: ParsableCommand {
   @Option(name: .long, help: "Name of the capture; one of this name is replaced.")
   var name = "capture"
 
-  @Option(name: .long, help: "Classes, by number: 0,1,8. Default: drawn at random.")
+  @Option(name: .long, help: "Classes, by their numbers in the data set: 0,1,8. Default: drawn at random.")
   var classes: IntegerList?
 
   @Option(name: .long, help: "Number of mixtures.")
@@ -138,18 +138,22 @@ struct FigureCommand: ParsableCommand {
       commandName: "activations",
       abstract: "Draw the projected activations of a three-class capture.",
       discussion: """
-        Writes activations.png, .svg, .pdf, .html (interactive, self-contained) and .vl.json.
+        Writes NAME.png, .svg, .pdf, .html (interactive, self-contained) and .vl.json, NAME being the
+        capture's; "activations" is the one that training ends with.
 
         EXAMPLES
           collapse figure activations runs/first
-          collapse figure activations runs/first/captures/shirts.safetensors --out shirts
+          collapse capture runs/first --classes 0,1,8 --name tops
+          collapse figure activations runs/first --capture tops
         """)
 
     @Argument(help: "A run's directory, or a capture file.")
     var source: String
 
-    @Option(
-      name: .long, help: "Directory for the files. Default: the run's figures/, or the capture's directory.")
+    @Option(name: .long, help: "Name of one of the run's captures.")
+    var capture = "activations"
+
+    @Option(name: .long, help: "Directory for the files. Default: the run's figures/.")
     var out: String?
 
     @Option(name: .long, help: "Title of the figure.")
@@ -162,10 +166,14 @@ struct FigureCommand: ParsableCommand {
       let exists = FileManager.default.fileExists(atPath: source, isDirectory: &isDirectory)
       let files: [String]
       if !exists || isDirectory.boolValue {
-        files = try Self.draw(RunDirectory.open(source), out: out, title: title)
+        files = try Self.draw(RunDirectory.open(source), capture: capture, out: out, title: title)
       } else {
-        let directory = out ?? URL(fileURLWithPath: source).deletingLastPathComponent().path
-        files = try Self.draw(capture: source, into: directory, title: title)
+        // In a run's captures/: beside its other figures.
+        let directory = URL(fileURLWithPath: source).deletingLastPathComponent()
+        let run = RunDirectory(directory.deletingLastPathComponent().path)
+        let isOfRun =
+          directory.lastPathComponent == "captures" && FileManager.default.fileExists(atPath: run.figures)
+        files = try Self.draw(source, into: out ?? (isOfRun ? run.figures : directory.path), title: title)
       }
       if output.json {
         print(String(decoding: try JSONEncoder.collapsePretty.encode(["files": files]), as: UTF8.self))
@@ -174,14 +182,16 @@ struct FigureCommand: ParsableCommand {
       }
     }
 
-    /// Draws a run's own capture.
+    /// Draws a capture of a run.
     ///
     /// - Throws: `Failure` where it has not three classes.
-    static func draw(_ run: RunDirectory, out: String? = nil, title: String? = nil) throws -> [String] {
-      try draw(capture: "\(run.captures)/activations.safetensors", into: out ?? run.figures, title: title)
+    static func draw(
+      _ run: RunDirectory, capture: String = "activations", out: String? = nil, title: String? = nil
+    ) throws -> [String] {
+      try draw("\(run.captures)/\(capture).safetensors", into: out ?? run.figures, title: title)
     }
 
-    static func draw(capture: String, into directory: String, title: String?) throws -> [String] {
+    private static func draw(_ capture: String, into directory: String, title: String?) throws -> [String] {
       let figure = try ActivationsFigure(capture: capture, title: title)
       return try FigureRenderer(project: EngineLocation.project).render(figure, into: directory)
     }

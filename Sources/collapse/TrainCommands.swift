@@ -55,6 +55,11 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var options: RunOptions
 
   func run() throws {
+    guard preset != nil || config != nil || !settings.isEmpty else {
+      throw Failure(
+        .usage, "there is nothing to train: name a preset, a configuration file or a setting.",
+        remedies: ["collapse train --preset wrn-16-2-fashion-mnist", "collapse train --help shows more."])
+    }
     var sources: [Configuration.Source] = []
     if let preset { sources.append(try Presets.source(preset)) }
     if let config { sources.append(try Configuration.Source(file: config)) }
@@ -82,18 +87,25 @@ struct TrainCommand: ParsableCommand {
 
   /// Prints the summary of a finished run and draws its activations.
   ///
-  /// A figure that can't be drawn here does not make the training a failure: it can be drawn later.
+  /// A picture that can't be drawn by its nature, or for want of a renderer, does not make the
+  /// training a failure: it can be drawn later.
   ///
   /// - Parameter run: its directory; nil takes what the summary says, which is right for a new run.
   static func present(_ summary: String, _ run: RunDirectory?, json: Bool, _ display: Display) throws {
     display.clear()
     let result = try RunResult(summary)
     print(json ? summary : result.text)
+    try finishOutput()
+    let run = run ?? RunDirectory(result.run)
+    let later = "draw it with: collapse figure activations \(run.path)"
+    WorkerSignals.say("interrupted before the figure was drawn; \(later)")
     do {
-      for file in try FigureCommand.Activations.draw(run ?? RunDirectory(result.run)) where !json {
-        print("figure: \(file)")
-      }
+      for file in try FigureCommand.Activations.draw(run) where !json { print("figure: \(file)") }
     } catch let failure as Failure {
+      guard failure.status == .usage || failure.status == .missing else {
+        throw Failure(
+          failure.status, failure.reason, remedies: failure.remedies + ["Once it is mended, \(later)"])
+      }
       writeToStandardError("no figure was drawn: \(failure)\n")
     }
   }
@@ -158,12 +170,14 @@ extension Configuration.Source {
   ///
   /// - Throws: `Failure` if it cannot be read.
   init(file: String) throws {
-    do {
-      self.init(text: try String(contentsOfFile: file, encoding: .utf8), name: file)
-    } catch {
+    // Read as a stream: it may be a pipe.
+    guard let handle = FileHandle(forReadingAtPath: file), let data = try? handle.readToEnd() ?? Data(),
+      let text = String(data: data, encoding: .utf8)
+    else {
       let exists = FileManager.default.fileExists(atPath: file)
       throw Failure(
         exists ? .badData : .missing, "\(file) \(exists ? "cannot be read as text" : "does not exist").")
     }
+    self.init(text: text, name: file)
   }
 }

@@ -16,11 +16,12 @@ struct WorkerProcess {
     let engine = try EngineLocation.find()
     let json = String(decoding: try JSONEncoder().encode(request), as: UTF8.self)
     let worker = try Self.spawn(engine, json)
-    let signals = WorkerSignals(forwardingTo: worker.process)
+    WorkerSignals.forward(to: worker.process)
     let errors = LineCollector(worker.standardError)
     defer { close(worker.standardInput) }
     var result: String?
     var failure: Failure?
+    var directory: String?
     let reader = fdopen(worker.standardOutput, "r")
     defer { fclose(reader) }
     var line: UnsafeMutablePointer<CChar>?
@@ -34,6 +35,7 @@ struct WorkerProcess {
       case .ready(let compiled, let loaded):
         failure = mismatch(compiled, loaded)
         if failure != nil { kill(-worker.process, SIGKILL) }
+      case .started(let path): directory = path
       case .result(let json): result = json
       case .failed(let reason): failure = reason
       case .interrupted(let directory):
@@ -46,10 +48,10 @@ struct WorkerProcess {
     }
     var status: Int32 = 0
     while waitpid(worker.process, &status, 0) < 0, errno == EINTR {}
-    signals.stop()
+    WorkerSignals.forward(to: 0)
     let complaints = errors.finish()
     if let failure { throw failure }
-    guard status == 0 else { throw Self.failure(request, status: status, complaints) }
+    guard status == 0 else { throw Self.failure(in: directory, status: status, complaints) }
     return result
   }
 
@@ -66,7 +68,7 @@ struct WorkerProcess {
   }
 
   /// What an end without a word of the worker's own means.
-  private static func failure(_ request: WorkerRequest, status: Int32, _ complaints: String) -> Failure {
+  private static func failure(in directory: String?, status: Int32, _ complaints: String) -> Failure {
     let signal = status & 0x7f
     let code = status >> 8 & 0xff
     let last = complaints.split(separator: "\n").last.map { " Its last words: \($0)" } ?? ""
@@ -75,7 +77,7 @@ struct WorkerProcess {
       return Failure(
         .internalError,
         "collapse-worker was ended by signal \(signal) (\(String(cString: strsignal(signal)))).\(last)",
-        remedies: memory + (request.isTraining ? ["The run can go on: collapse resume RUN"] : []))
+        remedies: memory + (directory.map { ["The run can go on: collapse resume \($0)"] } ?? []))
     }
     if code == 130 { return Failure(.interrupted, "interrupted.") }
     if code == 127, complaints.contains("loading shared libraries") || complaints.contains("symbol") {
@@ -154,15 +156,5 @@ private final class LineCollector: @unchecked Sendable {
   func finish() -> String {
     finished.wait()
     return String(decoding: data, as: UTF8.self)
-  }
-}
-
-extension WorkerRequest {
-  /// Whether it leaves a run that can be resumed.
-  fileprivate var isTraining: Bool {
-    switch self {
-    case .train, .resume: true
-    default: false
-    }
   }
 }

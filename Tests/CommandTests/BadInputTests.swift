@@ -110,6 +110,7 @@ import Testing
       ["train", "--set", "model.name=wrn-16"], ["there is no model \"wrn-16\"", "Did you mean \"wrn-16-2\"?"]
     ),
     (["train", "--seed", "x"], ["The value 'x' is invalid for '--seed"]),
+    (["train"], ["there is nothing to train", "--preset wrn-16-2-fashion-mnist"]),
     (["train", "--sed", "1"], ["Unknown option '--sed'"]),
     (["trian"], ["trian"]),
     (["data", "fetch", "fashion"], ["there is no data set \"fashion\""]),
@@ -234,7 +235,7 @@ import Testing
   }
 
   /// Nobody to tell is no reason to stop.
-  @Test(arguments: ["2>/dev/full", "2>&-", "2>/dev/full >/dev/full"]) func outputThatGoesNowhere(
+  @Test(arguments: ["2>/dev/full", "2>&-", "2>&- >&-"]) func outputThatGoesNowhere(
     redirection: String
   ) throws {
     let arguments = training("--out", "run").map { "'\($0)'" }.joined(separator: " ")

@@ -75,10 +75,58 @@ import Testing
     #expect(capture.output == "runs/small/captures/two.safetensors\n")
     try self.run("figure", "activations", "runs/small/captures/two.safetensors")
       .expectFailure(64, ["a capture of 2 classes; the projection draws three"])
-    try self.run("capture", "runs/small", "--classes", "0,9").expectFailure(64, ["[0, 9] can't be captured"])
+    try self.run("capture", "runs/small", "--classes", "0,9").expectFailure(
+      64, ["class 9 can't be captured", "Its classes:", "2: 2"])
+    // A figure is named after its capture, and lies with the others.
+    #expect(try self.run("capture", "runs/small/", "--name", "tops", "--classes", "0,1,2").status == 0)
+    let tops = ["html", "pdf", "png", "svg", "vl.json"].map { "tops.\($0)" }
+    for arguments in [["runs/small", "--capture", "tops"], ["runs/small/captures/tops.safetensors"]] {
+      #expect(try ProgramRunner.run(["figure", "activations"] + arguments, in: directory.path).status == 0)
+      let files = try FileManager.default.contentsOfDirectory(atPath: run + "/figures")
+      #expect(files.filter { $0.hasPrefix("tops") }.sorted() == tops && files.count == 10)
+      try FileManager.default.removeItem(atPath: run + "/figures/tops.png")
+    }
     let drawn = try self.run("figure", "activations", "runs/small", "--out", "elsewhere", "--json")
     #expect((drawn.json?["files"] as? [String])?.contains("elsewhere/activations.vl.json") == true)
+    #expect(try #require(try manifestMean()) > 0)
     #expect(try self.run("resume", "runs/small").errors.contains("is finished; nothing to do"))
+  }
+
+  /// The mean pixel that the manifest of the first run gives.
+  func manifestMean() throws -> Double? {
+    let manifest =
+      try JSONSerialization.jsonObject(with: contents("runs/small/manifest.json")) as? [String: Any]
+    return (manifest?["pixel_mean"] as? [Double])?.first
+  }
+
+  /// A configuration may come through a pipe; a directory may end with a slash.
+  @Test func pipesAndSlashes() throws {
+    let command =
+      "exec \(ProgramRunner.products)/collapse train --config <(cat small.yaml) --set epochs=1 --out a/b/"
+    let result = try ProgramRunner(["-c", command], in: directory.path, program: "/bin/bash").finish()
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(FileManager.default.fileExists(atPath: directory.file("a/b/summary.json")))
+    // A result that does not arrive is not a success.
+    let full = "exec \(ProgramRunner.products)/collapse evaluate a/b --json >/dev/full"
+    try ProgramRunner(["-c", full], in: directory.path, program: "/bin/bash").finish()
+      .expectFailure(70, ["the output could not be written"])
+  }
+
+  /// A renderer that takes its time is ended with the program; the results are printed before.
+  @Test func interruptedWhileDrawing() throws {
+    let slow = try directory.write(Array("#!/bin/sh\ntouch drawing\nexec sleep 60\n".utf8), to: "slow")
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: slow)
+    let program = try ProgramRunner(
+      ["train", "--config", "small.yaml", "--set", "epochs=1", "--out", "run"], in: directory.path,
+      environment: ["COLLAPSE_PYTHON": slow])
+    for _ in 0..<6000 where !FileManager.default.fileExists(atPath: directory.file("drawing")) {
+      usleep(10_000)
+    }
+    kill(program.process.processIdentifier, SIGINT)
+    let result = program.finish(within: 20)
+    result.expectFailure(
+      130, ["interrupted before the figure was drawn; draw it with: collapse figure activations run"])
+    #expect(result.output.contains("test accuracy"))
   }
 
   /// Starts a training run of many epochs and waits for its first.
@@ -126,7 +174,7 @@ import Testing
     let process = program.process.processIdentifier
     let children = try String(contentsOfFile: "/proc/\(process)/task/\(process)/children", encoding: .utf8)
     kill(try #require(children.split(separator: " ").first.flatMap { pid_t($0) }), SIGKILL)
-    program.finish().expectFailure(70, ["ended by signal 9", "memory", "collapse resume"])
+    program.finish().expectFailure(70, ["ended by signal 9", "memory", "collapse resume killed"])
     #expect(try run("resume", "killed").status == 0)
     try expectEqualRuns("killed", "whole")
   }

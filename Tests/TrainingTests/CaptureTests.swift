@@ -85,7 +85,7 @@ import Torch
     let untouched = try fixture.run(fixture.configuration, "untouched").run
     let run = try RunDirectory.create(at: fixture.directory.file("watched"), name: "watched")
     let setup = try Setup(fixture.configuration)
-    let trainer = Trainer(setup, run: run, report: { _ in })
+    let trainer = try Trainer(setup, run: run, report: { _ in })
     var captures = 0
     let outcome = try trainer.train(until: {
       captures += 1
@@ -124,6 +124,32 @@ import Torch
     let projection = try Projection(classifier: file.tensor("classifier"))
     #expect(
       try projection.centred(features).array(Double.self) == file.tensor("projection").array(Double.self))
+  }
+
+  /// Indices and class numbers are those of the data set's own files, not of the part in use.
+  @Test func partsOfADataSet() throws {
+    let fixture = try TrainingFixture()
+    var configuration = fixture.configuration
+    configuration.data.classes = [2, 0]
+    configuration.data.trainLimit = 50
+    configuration.epochs = 1
+    configuration.capture.classCount = 2
+    let run = try fixture.run(configuration, "run").run
+    let file = try TensorArchive(path: run.captures + "/activations.safetensors")
+    #expect(file.metadata["class_numbers"] == "[2, 0]")
+    let labels = try file.tensor("labels").array(Int.self)
+    let indices = try file.tensor("image_indices").array(Int.self)
+    // The fixture's images have their classes in turn.
+    #expect(indices.map { $0 % 3 } == labels.map { [2, 0][$0] })
+    #expect(indices.max()! > 50)
+    let setup = try Setup(trained: run)
+    let chosen = try setup.capture(configuration.capture, named: "x", in: run, classes: [0, 2]).capture
+    #expect(chosen.plan.classes == [0, 1])
+    let failure = #expect(throws: Failure.self) {
+      try setup.capture(configuration.capture, named: "y", in: run, classes: [0, 1])
+    }
+    #expect(failure?.reason.contains("class 1 can't be captured") == true)
+    #expect(failure?.remedies == ["Its classes:", "2: 2", "0: 0"])
   }
 
   @Test func moreClassesThanThree() throws {

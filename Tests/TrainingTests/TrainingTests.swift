@@ -76,7 +76,7 @@ import Torch
     let setup = try Setup(fixture.configuration)
     let run = try RunDirectory.create(at: fixture.directory.file("run"), name: "run")
     func train() throws {
-      let trainer = Trainer(setup, run: run, report: { _ in })
+      let trainer = try Trainer(setup, run: run, report: { _ in })
       #expect(try trainer.train() == .finished)
     }
     try train()
@@ -160,6 +160,32 @@ import Torch
     configuration.optimizer.learningRate = 1e39
     let failure = #expect(throws: Failure.self) { try fixture.run(configuration, "run") }
     #expect(failure?.reason.contains("the classifier is no longer finite after step 1 of epoch 1") == true)
+  }
+
+  /// What a run's bits follow from may not change under it; where it is computed may.
+  @Test func resumedRunsAreStillTheSame() throws {
+    let (run, _) = try fixture.run(fixture.configuration, "run", stopAfter: 7)
+    let yaml = try String(contentsOfFile: run.configuration, encoding: .utf8)
+    func resume() throws { _ = try TrainingRun.resume(run, command: [], report: { _ in }) }
+    for (old, new) in [("seed: 0", "seed: 5"), ("epochs: 3", "epochs: 4"), ("alpha: 1.0", "alpha: 0.4")] {
+      let range = try #require(yaml.firstRange(of: old))
+      try RunDirectory.write(yaml.replacingCharacters(in: range, with: new), to: run.configuration)
+      let failure = #expect(throws: Failure.self) { try resume() }
+      #expect(
+        failure?.reason.contains("config.yaml was changed: \"\(new)\", where the run so far had \"\(old)\"")
+          == true)
+    }
+    try RunDirectory.write(yaml, to: run.configuration)
+    try fixture.directory.write(
+      SyntheticImages.idx([96, 12, 12], SyntheticImages(count: 96, seed: 9).images),
+      to: "train-images-idx3-ubyte")
+    #expect { try resume() } throws: {
+      "\($0)".contains("not those that the run in \(run.path) started with")
+    }
+    try SyntheticImages.write(train: 96, test: 30, to: fixture.directory)
+    let device = try #require(yaml.firstRange(of: "device: cpu"))
+    try RunDirectory.write(yaml.replacingCharacters(in: device, with: "device: auto"), to: run.configuration)
+    try resume()
   }
 
   @Test func oneTrainerADirectory() throws {
