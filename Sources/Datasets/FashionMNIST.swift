@@ -157,7 +157,9 @@ public enum FashionMNIST {
         reporting("fetching \(name)", min(1, Double(Self.size(target)) / Double(size)))
       }
       guard output.status == 0 else {
-        throw DatasetError(.missing, output.standardError.trimmingCharacters(in: .whitespacesAndNewlines))
+        // One line an attempt.
+        throw DatasetError(
+          .missing, String(output.standardError.split(separator: "\n").last ?? "curl failed"))
       }
     }
     return directory
