@@ -70,11 +70,13 @@ public struct TrainingRun {
     try manifest.begin(command, in: run)
     do {
       announce(manifest)
-      guard try trainer.train(until: shouldStop) == .finished else {
+      // A signal may also come after the last step, while captures are made.
+      guard try trainer.train(until: shouldStop) == .finished, !shouldStop(),
+        case let summary = try summarise(manifest), !shouldStop()
+      else {
         try manifest.end(.interrupted, in: run)
         return nil
       }
-      let summary = try summarise(manifest)
       try RunDirectory.write(json: summary, to: run.summary)
       try manifest.end(.finished, in: run)
       return summary

@@ -42,8 +42,8 @@ import Torch
     #expect(rows.last!.step == 20 * 6 && rows.last!.learningRate < 0.001)
   }
 
-  /// In the middle of an epoch, at its end, and at the very last step.
-  @Test(arguments: [1, 4, 6, 17, 18]) func resumedRunsEqualUninterruptedOnes(steps: Int) throws {
+  /// In the middle of an epoch, at its end, at the very last step, and before and after the captures.
+  @Test(arguments: [1, 4, 6, 17, 18, 19, 20]) func resumedRunsEqualUninterruptedOnes(steps: Int) throws {
     let whole = try fixture.run(fixture.configuration, "whole").run
     let (run, summary) = try fixture.run(fixture.configuration, "stopped", stopAfter: steps)
     #expect(summary == nil)
