@@ -151,7 +151,7 @@ extension Node {
   /// tree is taken from the one and the numbers from the other.
   fileprivate init(of value: some Encodable) throws {
     let tree = try Yams.compose(yaml: YAMLEncoder().encode(value)) ?? .mapping(.init([]))
-    let json = try String(decoding: JSONEncoder().encode(value), as: UTF8.self)
+    let json = try JSONEncoder().text(value)
     self = try tree.replacingNumbers(from: Yams.compose(yaml: json) ?? tree)
   }
 

@@ -139,6 +139,11 @@ extension JSONEncoder {
     return encoder
   }
 
+  /// A value's JSON as text.
+  public func text(_ value: some Encodable) throws -> String {
+    String(decoding: try encode(value), as: UTF8.self)
+  }
+
   /// The same, indented for people.
   public static var collapsePretty: JSONEncoder {
     let encoder = collapse

@@ -172,6 +172,6 @@ public struct RunDirectory: Sendable {
 
   /// Writes a value as indented JSON, atomically.
   public static func write(json value: some Encodable, to path: String) throws {
-    try write(String(decoding: JSONEncoder.collapsePretty.encode(value), as: UTF8.self) + "\n", to: path)
+    try write(JSONEncoder.collapsePretty.text(value) + "\n", to: path)
   }
 }

@@ -61,7 +61,7 @@ public struct FigureRenderer: Sendable {
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let source = base + ".vl.json"
     try RunDirectory.write(
-      String(decoding: encoder.encode(figure.specification()), as: UTF8.self) + "\n", to: source)
+      try encoder.text(figure.specification()) + "\n", to: source)
     let output: Tool.Output
     do {
       output = try Tool.run(python, ["-c", Self.script, source, base])

@@ -60,7 +60,6 @@ struct Checkpoint {
         ])
     }
   }
-
 }
 
 extension Checkpoint {

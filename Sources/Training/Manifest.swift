@@ -110,7 +110,7 @@ public struct Manifest: Codable, Sendable {
   private func write(to run: RunDirectory) throws {
     let encoder = JSONEncoder.collapsePretty
     encoder.dateEncodingStrategy = .iso8601
-    try RunDirectory.write(String(decoding: encoder.encode(self), as: UTF8.self) + "\n", to: run.manifest)
+    try RunDirectory.write(encoder.text(self) + "\n", to: run.manifest)
   }
 
   private static var processorName: String {
@@ -121,22 +121,19 @@ public struct Manifest: Codable, Sendable {
 
   /// The commit checked out in the repository that this program was built in.
   private static func sourceCommit() -> String? {
-    var directory = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-    while directory.path != "/" {
-      directory.deleteLastPathComponent()
-      let isOurs = ["Package.swift", ".git", "Sources/CTorch"].allSatisfy {
-        FileManager.default.fileExists(atPath: directory.appendingPathComponent($0).path)
+    guard let project = ProgramLocation.project else { return nil }
+    func git(_ arguments: String...) -> String? {
+      guard let output = try? Tool.run("git", ["-C", project] + arguments), output.status == 0 else {
+        return nil
       }
-      guard isOurs else { continue }
-      func git(_ arguments: String...) -> String? {
-        guard let output = try? Tool.run("git", ["-C", directory.path] + arguments), output.status == 0
-        else { return nil }
-        return String(decoding: output.standardOutput, as: UTF8.self)
-          .trimmingCharacters(in: .whitespacesAndNewlines)
-      }
-      guard let commit = git("rev-parse", "HEAD") else { return nil }
-      return git("status", "--porcelain", "--untracked-files=no") == "" ? commit : commit + "-dirty"
+      return String(decoding: output.standardOutput, as: UTF8.self)
+        .trimmingCharacters(in: .whitespacesAndNewlines)
     }
-    return nil
+    // Sources without a history of their own may lie in somebody else's.
+    guard FileManager.default.fileExists(atPath: project + "/.git"), let commit = git("rev-parse", "HEAD")
+    else {
+      return nil
+    }
+    return git("status", "--porcelain", "--untracked-files=no") == "" ? commit : commit + "-dirty"
   }
 }

@@ -176,7 +176,7 @@ extension Setup {
       labels: dataset.training.labels, classes: dataset.classes, chosen: chosen, options: options,
       streams.capture)
     let capture = try Capture(plan, self, statistics: options.statistics)
-    let classNames = try String(decoding: JSONEncoder().encode(dataset.classNames), as: UTF8.self)
+    let classNames = try JSONEncoder().text(dataset.classNames)
     let metadata = [
       "format": "collapse-capture", "version": "1", "run": configuration.name,
       "model": configuration.model.name, "dataset": dataset.name, "class_names": classNames,

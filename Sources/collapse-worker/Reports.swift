@@ -18,12 +18,7 @@ struct DataReport: Encodable {
     guard name == .fashionMNIST else {
       throw Failure(.usage, "\(name.rawValue) is a format of your own files; there is nothing to fetch.")
     }
-    var lastShown = -1.0
-    let dataset = try FashionMNIST.load(fetch: fetch) { action, fraction in
-      guard fraction == 0 || fraction == 1 || fraction - lastShown > 0.02 else { return }
-      lastShown = fraction
-      Worker.emit(.fetching(action, fraction))
-    }
+    let dataset = try FashionMNIST.load(fetch: fetch) { Worker.emit(.fetching($0, $1)) }
     self.name = name.rawValue
     directory = dataset.origin
     trainingImages = dataset.training.count

@@ -75,7 +75,7 @@ import Training
   }
 
   private static func emit(result: some Encodable) throws {
-    emit(.result(String(decoding: try JSONEncoder.collapsePretty.encode(result), as: UTF8.self)))
+    try emit(.result(JSONEncoder.collapsePretty.text(result)))
   }
 
   static func emit(_ event: WorkerEvent) {

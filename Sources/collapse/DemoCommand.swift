@@ -19,9 +19,7 @@ struct DemoCommand: ParsableCommand {
     let configuration = try Configuration([Presets.source("demo")] + options.sources)
     let display = Display(quiet: options.output.json)
     let summary = try TrainCommand.train(configuration, out: options.out, display)
-    try TrainCommand.present(summary, nil, json: options.output.json, display)
-    let run = try RunResult(summary).run
-    guard FileManager.default.fileExists(atPath: "\(run)/figures/activations.png") else {
+    guard try TrainCommand.present(summary, nil, json: options.output.json, display) else {
       throw ExitCode(ExitStatus.missing.rawValue)
     }
     guard !options.output.json else { return }

@@ -30,13 +30,13 @@ final class Display {
   func line(_ text: String) {
     guard !isQuiet else { return }
     clear()
-    write(text + "\n")
+    writeToStandardError(text + "\n")
     lastPlain = .now
   }
 
   /// Removes the line that changes.
   func clear() {
-    if hasLine { write("\r\u{1b}[K") }
+    if hasLine { writeToStandardError("\r\u{1b}[K") }
     hasLine = false
   }
 
@@ -63,11 +63,9 @@ final class Display {
       if ContinuousClock.now - lastPlain >= .seconds(10) { line(text) }
       return
     }
-    write("\r\(text)\u{1b}[K")
+    writeToStandardError("\r\(text)\u{1b}[K")
     hasLine = true
   }
-
-  private func write(_ text: String) { writeToStandardError(text) }
 
   /// Minutes and seconds, or hours and minutes.
   static func duration(_ seconds: Double) -> String {

@@ -1,5 +1,6 @@
 import Experiment
 import Foundation
+import SystemTools
 
 /// Where the worker is, and the libtorch that it is to load.
 struct EngineLocation {
@@ -19,8 +20,8 @@ struct EngineLocation {
   ///
   /// - Throws: `Failure` if either is missing or cannot be right.
   static func find() throws -> EngineLocation {
-    let program = Self.executable
-    let worker = program.deletingLastPathComponent().appendingPathComponent("collapse-worker").path
+    let worker = ProgramLocation.file.deletingLastPathComponent().appendingPathComponent("collapse-worker")
+      .path
     guard FileManager.default.isExecutableFile(atPath: worker) else {
       throw Failure(
         .missing, "\(worker) is not there; it does the work that needs libtorch.",
@@ -34,26 +35,6 @@ struct EngineLocation {
       environment["LD_LIBRARY_PATH"] = "\(directory)/lib" + before
     }
     return EngineLocation(worker: worker, environment: environment)
-  }
-
-  /// This program's file, with links resolved.
-  static var executable: URL {
-    let path =
-      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
-      ?? CommandLine.arguments[0]
-    return URL(fileURLWithPath: path).resolvingSymlinksInPath()
-  }
-
-  /// The directory of the project that this program was built in; nil where it lies elsewhere.
-  static var project: String? {
-    var directory = executable
-    while directory.path != "/" {
-      directory.deleteLastPathComponent()
-      if FileManager.default.fileExists(atPath: directory.path + "/scripts/bootstrap") {
-        return directory.path
-      }
-    }
-    return nil
   }
 
   /// The directory with lib/ that a user's directory stands for: itself, a package or a libtorch in

@@ -2,6 +2,7 @@ import ArgumentParser
 import Experiment
 import Figures
 import Foundation
+import SystemTools
 
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,8 +24,7 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     _ = try RunDirectory.open(directory)
     let display = Display(quiet: output.json)
-    let json = try TrainCommand.finished(
-      WorkerProcess.run(.evaluate(directory: directory, device: device), handle: display.show))
+    let json = try WorkerProcess.run(.evaluate(directory: directory, device: device), handle: display.show)
     display.clear()
     if output.json { return print(json) }
     let report = try JSONDecoder.collapse.decode(Report.self, from: Data(json.utf8))
@@ -105,12 +105,11 @@ struct CaptureCommand: ParsableCommand {
     }
     try configuration.validate()
     let display = Display(quiet: output.json)
-    let json = try TrainCommand.finished(
-      WorkerProcess.run(
-        .capture(
-          directory: directory, name: name, options: configuration.capture, classes: classes?.values ?? [],
-          seed: seed, device: device),
-        handle: display.show))
+    let json = try WorkerProcess.run(
+      .capture(
+        directory: directory, name: name, options: configuration.capture, classes: classes?.values ?? [],
+        seed: seed, device: device),
+      handle: display.show)
     display.clear()
     if output.json { return print(json) }
     let made = try JSONDecoder().decode([String: String].self, from: Data(json.utf8))
@@ -176,7 +175,7 @@ struct FigureCommand: ParsableCommand {
         files = try Self.draw(source, into: out ?? (isOfRun ? run.figures : directory.path), title: title)
       }
       if output.json {
-        print(String(decoding: try JSONEncoder.collapsePretty.encode(["files": files]), as: UTF8.self))
+        try print(JSONEncoder.collapsePretty.text(["files": files]))
       } else {
         files.forEach { print($0) }
       }
@@ -193,7 +192,7 @@ struct FigureCommand: ParsableCommand {
 
     private static func draw(_ capture: String, into directory: String, title: String?) throws -> [String] {
       let figure = try ActivationsFigure(capture: capture, title: title)
-      return try FigureRenderer(project: EngineLocation.project).render(figure, into: directory)
+      return try FigureRenderer(project: ProgramLocation.project).render(figure, into: directory)
     }
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Experiment
 import Figures
 import Foundation
+import SystemTools
 
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -19,11 +20,11 @@ struct DataCommand: ParsableCommand {
     @OptionGroup var output: JSONOption
 
     func run() throws {
-      let json = try TrainCommand.finished(WorkerProcess.run(.doctor))
+      let json = try WorkerProcess.run(.doctor)
       let report = try JSONDecoder.collapse.decode(EngineReport.self, from: Data(json.utf8))
       if output.json {
         let found = ["fashion-mnist": report.fashionMnist]
-        return print(String(decoding: try JSONEncoder.collapsePretty.encode(found), as: UTF8.self))
+        return try print(JSONEncoder.collapsePretty.text(found))
       }
       print("fashion-mnist  \(report.fashionMnist ?? "not here; collapse data fetch fashion-mnist")")
       print("idx            your own IDX files: --set data.dataset=idx --set data.path=DIRECTORY")
@@ -71,8 +72,7 @@ struct DataCommand: ParsableCommand {
       throw Failure(.usage, "there is no data set \"\(name)\"." + suggestion(for: name, among: names))
     }
     let display = Display(quiet: json)
-    let result = try TrainCommand.finished(
-      WorkerProcess.run(.data(dataset, fetch: fetch), handle: display.show))
+    let result = try WorkerProcess.run(.data(dataset, fetch: fetch), handle: display.show)
     display.clear()
     if json { return print(result) }
     struct Report: Decodable {
@@ -122,7 +122,7 @@ struct DoctorCommand: ParsableCommand {
   func run() throws {
     var checks = [Check(name: "collapse", isRight: true, finding: collapseVersion)]
     do {
-      let json = try TrainCommand.finished(WorkerProcess.run(.doctor))
+      let json = try WorkerProcess.run(.doctor)
       let report = try JSONDecoder.collapse.decode(EngineReport.self, from: Data(json.utf8))
       let devices = report.cudaDevices == 0 ? "no CUDA device" : "\(report.cudaDevices) CUDA device(s)"
       checks += [
@@ -139,14 +139,14 @@ struct DoctorCommand: ParsableCommand {
         Check(name: "libtorch", isRight: false, finding: failure.reason, remedies: failure.remedies))
     }
     do {
-      let version = try FigureRenderer(project: EngineLocation.project).version()
+      let version = try FigureRenderer(project: ProgramLocation.project).version()
       checks.append(Check(name: "figures", isRight: true, finding: "vl-convert \(version)"))
     } catch let failure as Failure {
       checks.append(
         Check(name: "figures", isRight: false, finding: failure.reason, remedies: failure.remedies))
     }
     if output.json {
-      print(String(decoding: try JSONEncoder.collapsePretty.encode(checks), as: UTF8.self))
+      try print(JSONEncoder.collapsePretty.text(checks))
     } else {
       for check in checks {
         print("\(check.isRight ? "ok     " : "MISSING")  \(check.name): \(check.finding)")
@@ -214,7 +214,7 @@ struct BenchmarkCommand: ParsableCommand {
       benchmark.imageSize = imageSize
       benchmark.channels = channels
       benchmark.classes = classes
-      let json = try TrainCommand.finished(WorkerProcess.run(.benchmark(benchmark)))
+      let json = try WorkerProcess.run(.benchmark(benchmark))
       if output.json { return print(json) }
       struct Result: Decodable {
         struct Spread: Decodable { let min, median, max: Double }

@@ -72,17 +72,9 @@ struct TrainCommand: ParsableCommand {
 
   /// Trains to the end and draws; gives the summary as JSON.
   static func train(_ configuration: Configuration, out: String?, _ display: Display) throws -> String {
-    if let out { try RunDirectory.refusePresent(out) }
-    return try finished(
-      WorkerProcess.run(
-        .train(configuration: configuration, directory: out, command: CommandLine.arguments),
-        handle: display.show))
-  }
-
-  /// A result that must be there.
-  static func finished(_ result: String?) throws -> String {
-    guard let result else { throw Failure(.internalError, "collapse-worker ended without a result.") }
-    return result
+    return try WorkerProcess.run(
+      .train(configuration: configuration, directory: out, command: CommandLine.arguments),
+      handle: display.show)
   }
 
   /// Prints the summary of a finished run and draws its activations.
@@ -91,7 +83,10 @@ struct TrainCommand: ParsableCommand {
   /// training a failure: it can be drawn later.
   ///
   /// - Parameter run: its directory; nil takes what the summary says, which is right for a new run.
-  static func present(_ summary: String, _ run: RunDirectory?, json: Bool, _ display: Display) throws {
+  /// - Returns: whether there is a picture now.
+  @discardableResult
+  static func present(_ summary: String, _ run: RunDirectory?, json: Bool, _ display: Display) throws -> Bool
+  {
     display.clear()
     let result = try RunResult(summary)
     print(json ? summary : result.text)
@@ -101,12 +96,14 @@ struct TrainCommand: ParsableCommand {
     WorkerSignals.say("interrupted before the figure was drawn; \(later)")
     do {
       for file in try FigureCommand.Activations.draw(run) where !json { print("figure: \(file)") }
+      return true
     } catch let failure as Failure {
       guard failure.status == .usage || failure.status == .missing else {
         throw Failure(
           failure.status, failure.reason, remedies: failure.remedies + ["Once it is mended, \(later)"])
       }
       writeToStandardError("no figure was drawn: \(failure)\n")
+      return false
     }
   }
 }
@@ -133,10 +130,11 @@ struct ResumeCommand: ParsableCommand {
       (try? RunResult(summary)) != nil
     {
       display.line("\(directory) is finished; nothing to do.")
-      return try TrainCommand.present(summary, run, json: output.json, display)
+      try TrainCommand.present(summary, run, json: output.json, display)
+      return
     }
-    let summary = try TrainCommand.finished(
-      WorkerProcess.run(.resume(directory: directory, command: CommandLine.arguments), handle: display.show))
+    let summary = try WorkerProcess.run(
+      .resume(directory: directory, command: CommandLine.arguments), handle: display.show)
     try TrainCommand.present(summary, run, json: output.json, display)
   }
 }

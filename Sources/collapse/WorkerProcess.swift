@@ -9,15 +9,14 @@ struct WorkerProcess {
   /// Runs a request to its end.
   ///
   /// - Parameter handle: told of what happens, in order.
-  /// - Returns: the JSON of the last result, if there was one.
+  /// - Returns: the JSON of its result.
   /// - Throws: `Failure`, the worker's own or about how it ended.
-  @discardableResult
-  static func run(_ request: WorkerRequest, handle: (WorkerEvent) -> Void = { _ in }) throws -> String? {
+  static func run(_ request: WorkerRequest, handle: (WorkerEvent) -> Void = { _ in }) throws -> String {
     let engine = try EngineLocation.find()
-    let json = String(decoding: try JSONEncoder().encode(request), as: UTF8.self)
+    let json = try JSONEncoder().text(request)
     let worker = try Self.spawn(engine, json)
     WorkerSignals.forward(to: worker.process)
-    let errors = LineCollector(worker.standardError)
+    let errors = TailCollector(worker.standardError)
     defer { close(worker.standardInput) }
     var result: String?
     var failure: Failure?
@@ -52,6 +51,7 @@ struct WorkerProcess {
     let complaints = errors.finish()
     if let failure { throw failure }
     guard status == 0 else { throw Self.failure(in: directory, status: status, complaints) }
+    guard let result else { throw Failure(.internalError, "collapse-worker ended without a result.") }
     return result
   }
 
@@ -133,8 +133,8 @@ struct WorkerProcess {
   }
 }
 
-/// Reads a descriptor to its end in the background.
-private final class LineCollector: @unchecked Sendable {
+/// Reads a descriptor to its end in the background and keeps the last of it.
+private final class TailCollector: @unchecked Sendable {
   private var data = Data()
   private let finished = DispatchSemaphore(value: 0)
 
