@@ -22,7 +22,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool =
 let package = Package(
   name: "Collapse",
   products: [
-    .library(name: "Torch", targets: ["Torch"])
+    .library(name: "Theory", targets: ["Theory"]),
+    .library(name: "Torch", targets: ["Torch"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -39,11 +40,12 @@ let package = Package(
     module("Safetensors"),
     module("Randomness"),
     module("SystemTools"),
+    module("Theory", ["Randomness"]),
     .target(
       name: "Experiment",
       dependencies: ["Safetensors", .product(name: "Yams", package: "Yams")],
       resources: [.embedInCode("Presets")], swiftSettings: strict),
-    module("Figures", ["Experiment", "Safetensors", "SystemTools"]),
+    module("Figures", ["Experiment", "Randomness", "Safetensors", "SystemTools", "Theory"]),
     module("Torch", ["CTorch", "Safetensors"]),
     module("NN", ["Torch"]),
     module("Models", ["NN", "Torch"]),
@@ -55,7 +57,7 @@ let package = Package(
     .executableTarget(
       name: "collapse",
       dependencies: [
-        "Figures", "Experiment", "SystemTools",
+        "Figures", "Experiment", "Randomness", "SystemTools", "Theory",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -82,6 +84,7 @@ let package = Package(
       [
         "Training", "Datasets", "Experiment", "Geometry", "NN", "Randomness", "TestSupport", "Torch",
       ]),
+    tests("TheoryTests", ["Theory", "Randomness"], fixtures: true),
     tests("TorchTests", ["Torch"], fixtures: true),
   ],
   cxxLanguageStandard: .cxx20

@@ -1,0 +1,41 @@
+/// A parameter for which the theory has no answer.
+public struct TheoryError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The parameter, by the name that the paper gives it.
+  public let parameter: String
+  /// What it was.
+  public let value: String
+  /// What it may be.
+  public let allowed: String
+
+  public var description: String { "\(parameter) is \(value); it must be \(allowed)" }
+
+  /// Refuses what is not a positive, finite number.
+  static func requirePositive(_ value: Double, _ parameter: String) throws(TheoryError) {
+    guard value > 0, value.isFinite else {
+      throw TheoryError(parameter: parameter, value: "\(value)", allowed: "positive and finite")
+    }
+  }
+
+  /// Refuses fewer than two classes.
+  static func requireClasses(_ classes: Int) throws(TheoryError) {
+    guard classes >= 2 else {
+      throw TheoryError(parameter: "the number of classes C", value: "\(classes)", allowed: "at least 2")
+    }
+  }
+
+  /// Refuses what is not a mixing weight.
+  static func requireWeight(_ lambda: Double) throws(TheoryError) {
+    guard (0...1).contains(lambda) else {
+      throw TheoryError(parameter: "the mixing weight λ", value: "\(lambda)", allowed: "from 0 to 1")
+    }
+  }
+
+  /// Refuses fewer dimensions than a simplex has.
+  static func requireDimension(_ dimension: Int, classes: Int) throws(TheoryError) {
+    guard dimension >= classes - 1 else {
+      throw TheoryError(
+        parameter: "the feature dimension d", value: "\(dimension)",
+        allowed: "at least C − 1 = \(classes - 1)")
+    }
+  }
+}
