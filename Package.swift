@@ -72,8 +72,9 @@ let package = Package(
       name: "TestSupport", dependencies: ["Randomness"], path: "Tests/TestSupport", swiftSettings: strict),
     tests("CommandTests", ["TestSupport", "collapse", "collapse-worker"]),
     tests("DatasetsTests", ["Datasets", "Randomness", "SystemTools", "TestSupport", "Torch"]),
-    tests("FiguresTests", ["Figures", "Experiment", "Safetensors", "TestSupport"]),
-    tests("GeometryTests", ["Geometry", "Torch"]),
+    tests(
+      "FiguresTests", ["Figures", "Experiment", "Randomness", "Safetensors", "TestSupport", "Theory"]),
+    tests("GeometryTests", ["Geometry", "Figures", "Randomness", "Theory", "Torch"]),
     tests("SafetensorsTests", ["Safetensors"]),
     tests("ExperimentTests", ["Experiment"]),
     tests("NNTests", ["NN", "Torch"], fixtures: true),

@@ -10,18 +10,7 @@ import Safetensors
 /// different-class ones; shade is min(λ, 1−λ), 0 for a plain image and ½ for an even mixture, so
 /// that (i, i′, λ) and (i′, i, 1−λ), which are the same image, look the same.
 public struct ActivationsFigure: Sendable {
-  /// A mixture in the plane.
-  struct Point: Encodable {
-    var x, y: Double
-    var kind: String
-    var mixing, lambda: Double
-    var first, second: String
-    var probabilityFirst, probabilitySecond: Double
-  }
-
-  let points: [Point]
-  /// The three rows, as captured.
-  let rows: [(name: String, x: Double, y: Double)]
+  let panel: ActivationsPanel
   let title: String
   let subtitle: String
   /// Name of the capture, which the figure's files have too.
@@ -79,22 +68,22 @@ public struct ActivationsFigure: Sendable {
     }
     let names = stored.flatMap { $0.count == classCount ? $0 : nil } ?? (0..<classCount).map { "class \($0)" }
 
-    points = (0..<count).map { index in
+    let points = (0..<count).map { index in
       let probabilities = softmax(logits[index * classCount..<(index + 1) * classCount])
       let (first, second) = (labels[index], partners[index])
-      return Point(
-        x: projection[2 * index].rounded(digits: 5), y: projection[2 * index + 1].rounded(digits: 5),
-        kind: first == second ? "same class" : "different classes",
-        mixing: min(lambda[index], 1 - lambda[index]).rounded(digits: 4),
-        lambda: lambda[index].rounded(digits: 4), first: names[first], second: names[second],
-        probabilityFirst: probabilities[first].rounded(digits: 4),
-        probabilitySecond: probabilities[second].rounded(digits: 4))
+      return ActivationPoint(
+        x: projection[2 * index], y: projection[2 * index + 1], classes: (names[first], names[second]),
+        isSameClass: first == second, lambda: lambda[index],
+        probabilities: (probabilities[first], probabilities[second]))
     }
-    rows = classes.enumerated().map { (names[$1], classifier[2 * $0], classifier[2 * $0 + 1]) }
+    let rows = classes.enumerated().map {
+      ClassifierRow(name: names[$1], x: classifier[2 * $0], y: classifier[2 * $0 + 1])
+    }
+    panel = ActivationsPanel(points: points, rows: rows)
     let fields = file.metadata
     fileName = URL(fileURLWithPath: file.path).deletingPathExtension().lastPathComponent
     self.title = title ?? [fields["model"], fields["dataset"]].compactMap { $0 }.joined(separator: ", ")
-    let alpha = fields["mixup"].map { Double($0).map { String(format: "%g", $0) } ?? $0 }
+    let alpha = fields["mixup"].map { Double($0)?.short ?? $0 }
     let training = alpha.map { $0 == "off" ? "trained without mixup" : "trained with mixup, α = \($0)" }
     subtitle = ["Last-layer activations of \(count) mixtures", training].compactMap { $0 }.joined(
       separator: "; ")
@@ -109,23 +98,6 @@ public struct ActivationsFigure: Sendable {
       return integer
     }
   }
-
-  /// The classifier's rows, scaled to reach just beyond the same-class means, and by how much.
-  var scaledRows: (scale: Double, rows: [(name: String, x: Double, y: Double)]) {
-    let same = points.filter { $0.kind == "same class" }
-    let shown = same.isEmpty ? points : same
-    let radius =
-      Dictionary(grouping: shown, by: \.first).values.map { group in
-        let x = group.reduce(0) { $0 + $1.x } / Double(group.count)
-        let y = group.reduce(0) { $0 + $1.y } / Double(group.count)
-        return (x * x + y * y).squareRoot()
-      }.max() ?? 1
-    let longest = rows.map { ($0.x * $0.x + $0.y * $0.y).squareRoot() }.max() ?? 1
-    let scale = longest > 0 && radius > 0 ? 1.25 * radius / longest : 1
-    return (
-      scale, rows.map { ($0.name, ($0.x * scale).rounded(digits: 5), ($0.y * scale).rounded(digits: 5)) }
-    )
-  }
 }
 
 /// exp(z_c) / Σ exp(z), without overflow.
@@ -134,13 +106,4 @@ private func softmax(_ logits: ArraySlice<Double>) -> [Double] {
   let exponentials = logits.map { exp($0 - largest) }
   let sum = exponentials.reduce(0, +)
   return exponentials.map { $0 / sum }
-}
-
-extension Double {
-  /// So many significant digits: a picture needs no more, and its file stays small.
-  func rounded(digits: Int) -> Double {
-    guard self != 0, isFinite else { return self }
-    let scale = pow(10, Double(digits) - 1 - log10(magnitude).rounded(.down))
-    return (self * scale).rounded() / scale
-  }
 }

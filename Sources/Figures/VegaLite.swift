@@ -10,6 +10,9 @@ enum Palette {
   static let blues: [JSONValue] = ["#9ecae1", "#08306b"]
   /// From pale to dark orange.
   static let oranges: [JSONValue] = ["#fdd0a2", "#b33c00"]
+  /// Lines of up to four kinds, after Okabe and Ito; `dashes` tells them apart without colour.
+  static let lines: [JSONValue] = ["#0072b2", "#d55e00", "#000000", "#009e73"]
+  static let dashes: [JSONValue] = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 }
 
 /// How all charts look.
@@ -84,5 +87,20 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByFloatLiteral, Expr
   public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
   public init(dictionaryLiteral elements: (String, JSONValue)...) {
     self = .object(Dictionary(uniqueKeysWithValues: elements))
+  }
+}
+
+extension Double {
+  /// So many significant digits: a picture needs no more, and its file stays small.
+  func rounded(digits: Int) -> Double {
+    guard self != 0, isFinite else { return self }
+    let scale = pow(10, Double(digits) - 1 - log10(magnitude).rounded(.down))
+    return (self * scale).rounded() / scale
+  }
+
+  /// A few digits, for people: 3, 0.4, 1e-6.
+  var short: String {
+    String(format: "%g", self).replacingOccurrences(of: "e-0", with: "e-")
+      .replacingOccurrences(of: "e+0", with: "e")
   }
 }

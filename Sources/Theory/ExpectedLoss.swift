@@ -72,9 +72,10 @@ extension FixedClassifierModel {
     return ExpectedLoss(sameClass: sameClass.loss, differentClass: different)
   }
 
-  /// The mean of `lossIncrease` over different-class mixtures.
-  public func expectedIncrease(_ rule: BetaRule, _ amplification: Amplification) -> Double {
-    rule.mean { feature($0).lossIncrease(amplification.profile($0)) }
+  /// What an amplification adds to `expectedLoss`; more accurate than a difference of two where it is small.
+  public func expectedIncrease(_ rule: BetaRule, _ amplification: Amplification) -> ExpectedLoss {
+    let different = rule.mean { feature($0).lossIncrease(amplification.profile($0)) }
+    return ExpectedLoss(sameClass: 0, differentClass: different)
   }
 
   /// The largest factor of an amplification that keeps the mean increase of the loss over all

@@ -73,8 +73,10 @@ public struct FreeClassifierProblem: Sendable {
   ///   - tolerance: norm of the gradient at which to stop.
   ///   - iterations: steps at most.
   ///   - scale: typical norm of a row of W at the start.
+  ///   - progress: is told of each step.
   public func minimize(
-    stream: RandomStream, tolerance: Double = 1e-11, iterations: Int = 2000, scale: Double = 1
+    stream: RandomStream, tolerance: Double = 1e-11, iterations: Int = 2000, scale: Double = 1,
+    progress: (DescentStep) -> Void = { _ in }
   ) -> Minimum {
     var stream = stream.split("classifier")
     let start = (0..<classes * dimension).map { _ in
@@ -91,7 +93,7 @@ public struct FreeClassifierProblem: Sendable {
     }
     let descent = Descent(self, width: width)
     let result = LBFGS(iterations: iterations, tolerance: tolerance)
-      .minimize(from: reduced) { descent.evaluate($0) }
+      .minimize(from: reduced, progress: progress) { descent.evaluate($0) }
     var minimum = describe(result, descent)
     if width < dimension {
       minimum.classifier = product(result.point, basis, inner: width, columns: dimension) {
@@ -137,24 +139,6 @@ public struct FreeClassifierProblem: Sendable {
       }.max() ?? .nan
     return minimum
   }
-}
-
-/// How far the rows of a matrix are from a simplex ETF: ‖G/‖G‖ − (I − 11ᵀ/C)/√(C−1)‖ with G = W Wᵀ,
-/// in Frobenius norms.
-///
-/// - Parameter elements: W, row after row; not all zero.
-public func simplexETFError(_ elements: [Double], classes: Int) -> Double {
-  let width = elements.count / classes
-  var gram = (0..<classes * classes).map { n -> Double in
-    let (i, j) = (n / classes, n % classes)
-    return (0..<width).reduce(0) { $0 + elements[i * width + $1] * elements[j * width + $1] }
-  }
-  let size = norm(gram)
-  for n in gram.indices {
-    let ideal = (n / classes == n % classes ? 1.0 : 0) - 1 / Double(classes)
-    gram[n] = gram[n] / size - ideal / Double(classes - 1).squareRoot()
-  }
-  return norm(gram)
 }
 
 /// The loss as a function of W, the features following it.

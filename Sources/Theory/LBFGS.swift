@@ -1,5 +1,13 @@
 import Foundation
 
+/// How far a descent has come.
+public struct DescentStep: Sendable {
+  /// Steps taken.
+  public let iteration: Int
+  /// The function, and the norm of its gradient.
+  public let value, gradientNorm: Double
+}
+
 /// Minimises a smooth function by the limited-memory BFGS method.
 ///
 /// Liu and Nocedal, *On the limited memory BFGS method for large scale optimization* (Mathematical
@@ -27,9 +35,13 @@ struct LBFGS {
 
   /// Goes down from a point.
   ///
-  /// - Parameter function: the value and the gradient at a point.
-  func minimize(from start: [Double], _ function: ([Double]) -> (value: Double, gradient: [Double])) -> Result
-  {
+  /// - Parameters:
+  ///   - progress: is told of each step.
+  ///   - function: the value and the gradient at a point.
+  func minimize(
+    from start: [Double], progress: (DescentStep) -> Void = { _ in },
+    _ function: ([Double]) -> (value: Double, gradient: [Double])
+  ) -> Result {
     var x = start
     var (value, gradient) = function(x)
     var steps: [(move: [Double], turn: [Double], product: Double)] = []
@@ -59,6 +71,7 @@ struct LBFGS {
         if steps.count > memory { steps.removeFirst() }
       }
       (x, value, gradient) = (next.x, next.value, next.gradient)
+      progress(DescentStep(iteration: iteration, value: value, gradientNorm: norm(gradient)))
     }
     let size = norm(gradient)
     return Result(

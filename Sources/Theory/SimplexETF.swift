@@ -66,6 +66,24 @@ public struct SimplexETF: Sendable, Equatable {
   }
 }
 
+/// How far the rows of a matrix are from a simplex ETF: ‖G/‖G‖ − (I − 11ᵀ/C)/√(C−1)‖ with G = W Wᵀ,
+/// in Frobenius norms.
+///
+/// - Parameter elements: W, row after row; not all zero.
+public func simplexETFError(_ elements: [Double], classes: Int) -> Double {
+  let width = elements.count / classes
+  var gram = (0..<classes * classes).map { n -> Double in
+    let (i, j) = (n / classes, n % classes)
+    return (0..<width).reduce(0) { $0 + elements[i * width + $1] * elements[j * width + $1] }
+  }
+  let size = norm(gram)
+  for n in gram.indices {
+    let ideal = (n / classes == n % classes ? 1.0 : 0) - 1 / Double(classes)
+    gram[n] = gram[n] / size - ideal / Double(classes - 1).squareRoot()
+  }
+  return norm(gram)
+}
+
 /// Rows of unit length that are orthogonal to each other, distributed uniformly over all such.
 ///
 /// Gaussian rows, orthogonalised by Gram and Schmidt's method in its modified form, twice: that is

@@ -7,6 +7,13 @@ public struct TheoryError: Error, Equatable, Sendable, CustomStringConvertible {
   /// What it may be.
   public let allowed: String
 
+  /// An error of one parameter.
+  public init(parameter: String, value: String, allowed: String) {
+    self.parameter = parameter
+    self.value = value
+    self.allowed = allowed
+  }
+
   public var description: String { "\(parameter) is \(value); it must be \(allowed)" }
 
   /// Refuses what is not a positive, finite number.

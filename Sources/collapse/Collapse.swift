@@ -1,6 +1,7 @@
 import ArgumentParser
 import Experiment
 import Foundation
+import Theory
 
 /// The command line. It does not load libtorch: work that needs it is done by `collapse-worker`.
 struct Collapse: ParsableCommand {
@@ -19,7 +20,7 @@ struct Collapse: ParsableCommand {
     version: collapseVersion,
     subcommands: [
       DemoCommand.self, TrainCommand.self, ResumeCommand.self, EvaluateCommand.self, CaptureCommand.self,
-      FigureCommand.self, DataCommand.self, BenchmarkCommand.self, DoctorCommand.self,
+      FigureCommand.self, TheoryCommand.self, DataCommand.self, BenchmarkCommand.self, DoctorCommand.self,
     ])
 }
 
@@ -35,6 +36,9 @@ struct Collapse: ParsableCommand {
     } catch let failure as Failure {
       writeToStandardError("collapse: \(failure)\n")
       exit(failure.status.rawValue)
+    } catch let error as TheoryError {
+      writeToStandardError("collapse: \(error).\n")
+      exit(ExitStatus.usage.rawValue)
     } catch {
       // Status 1 is for errors that ArgumentParser knows nothing of.
       guard Collapse.exitCode(for: error) == .failure else { Collapse.exit(withError: error) }

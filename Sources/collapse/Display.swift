@@ -57,7 +57,7 @@ final class Display {
   }
 
   /// A line that the next one replaces; without a terminal, one every ten seconds.
-  private func passing(_ text: String) {
+  func passing(_ text: String) {
     guard !isQuiet else { return }
     guard isTerminal else {
       if ContinuousClock.now - lastPlain >= .seconds(10) { line(text) }

@@ -159,7 +159,8 @@ struct DoctorCommand: ParsableCommand {
 
 struct BenchmarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "benchmark", abstract: "Measure speed and memory.", subcommands: [Train.self])
+    commandName: "benchmark", abstract: "Measure speed and memory.",
+    subcommands: [Train.self, TheorySolver.self])
 
   struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(

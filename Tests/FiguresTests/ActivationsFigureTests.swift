@@ -33,15 +33,15 @@ import Testing
   @Test func readsACapture() throws {
     let figure = try ActivationsFigure(capture: capture())
     #expect(
-      figure.points.map(\.kind) == [
+      figure.panel.points.map(\.kind) == [
         "same class", "different classes", "same class", "same class", "different classes",
       ])
-    #expect(figure.points.map(\.mixing) == [0.5, 0.1, 0.25, 0, 0])
-    #expect(figure.points[1].first == "b" && figure.points[1].second == "c")
-    #expect(figure.points[0].probabilityFirst == 1 && figure.points[2].probabilityFirst == 0.2)
-    #expect(figure.points[4].x == 0.00012346)
+    #expect(figure.panel.points.map(\.mixing) == [0.5, 0.1, 0.25, 0, 0])
+    #expect(figure.panel.points[1].first == "b" && figure.panel.points[1].second == "c")
+    #expect(figure.panel.points[0].probabilityFirst == 1 && figure.panel.points[2].probabilityFirst == 0.2)
+    #expect(figure.panel.points[4].x == 0.00012346)
     // The means of the classes lie at distances 4, √(4 + 3.5²) twice; the rows reach 1.25 times the farthest.
-    let (scale, rows) = figure.scaledRows
+    let (scale, rows) = figure.panel.scaledRows
     let expected = 1.25 * (4 + 3.5 * 3.5).squareRoot()
     #expect(abs(scale - expected) < 1e-4 && rows.map(\.name) == ["b", "c", "e"])
     #expect(abs(rows[0].x - expected) < 1e-4 && rows[0].y == 0)

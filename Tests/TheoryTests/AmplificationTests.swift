@@ -82,7 +82,7 @@ import Testing
     let model = try FixedClassifierModel(classes: 10, multiplier: 3, featureDecay: 1e-6)
     let rule = try BetaRule.doubleExponential(alpha: 1)
     let factor = try model.largestFactor(of: .paper, withinIncrease: 1e-4, amongClasses: 3, rule)
-    let increase = model.expectedIncrease(rule, Amplification.paper.scaled(by: factor)) * 2 / 3
+    let increase = model.expectedIncrease(rule, Amplification.paper.scaled(by: factor)).mean(amongClasses: 3)
     #expect(abs(increase / 1e-4 - 1) < 1e-9)
     let two = try FixedClassifierModel(classes: 2, multiplier: 1, featureDecay: 1)
     #expect(try two.largestFactor(of: .paper, withinIncrease: 1, amongClasses: 2, rule) == .infinity)
@@ -100,7 +100,7 @@ import Testing
         #expect(abs(sample.mean - exact) < 5 * sample.standardError && sample.standardError < 0.01)
       }
       let increase = model.sampledIncrease(mixtures, .paper)
-      let exact = model.expectedIncrease(rule, .paper) * 2 / 3
+      let exact = model.expectedIncrease(rule, .paper).mean(amongClasses: 3)
       #expect(abs(increase.mean - exact) < 5 * increase.standardError)
     }
   }
