@@ -32,7 +32,7 @@ public struct TheoryPhasesFigure: Sendable {
   }
 
   /// Ranges of λ_H and λ_W.
-  private static let featureDecays = (1e-8, 10.0)
+  private static let featureDecays = (1e-8, 100.0)
   private static let classifierDecays = (1e-6, 100.0)
   private static let multipliers = [0.01, 0.1, 1, 10, 100]
 
@@ -42,7 +42,7 @@ public struct TheoryPhasesFigure: Sendable {
   ///   - starts: descents, spread over the plane.
   ///   - stream: of their places and starts.
   /// - Throws: `TheoryError` for a wrong C or α.
-  public init(classes: Int = 10, alpha: Double = 1, starts: Int = 20, stream: RandomStream) throws {
+  public init(classes: Int = 10, alpha: Double = 1, starts: Int = 24, stream: RandomStream) throws {
     self.classes = classes
     self.alpha = alpha
     let critical = FreeClassifierOptimum.criticalProduct(classes: classes, alpha: alpha)
@@ -73,8 +73,8 @@ public struct TheoryPhasesFigure: Sendable {
 
   /// Products of the decays up to the boundary, and ever closer to it.
   private static func products(below critical: Double) -> [Double] {
-    let wide = stride(from: -14, to: -0.3, by: 0.1).map { critical * pow(10, $0) }
-    let close = stride(from: 0.35, to: 9, by: 0.25).map { critical * (1 - pow(10, -$0)) }
+    let wide = stride(from: -14, to: -0.3, by: 0.05).map { critical * pow(10, $0) }
+    let close = stride(from: 0.3, to: 9, by: 0.1).map { critical * (1 - pow(10, -$0)) }
     return wide + close
   }
 
@@ -92,9 +92,8 @@ public struct TheoryPhasesFigure: Sendable {
       // A Kronecker sequence covers the plane evenly.
       let (u, v) = ((0.5 + Double(n) * 0.754_877_666), (0.5 + Double(n) * 0.569_840_291))
       let (x, y) = (u - u.rounded(.down), v - v.rounded(.down))
-      // With smaller λ_H descents take long, and show the same.
-      let featureDecay = pow(10, -4.5 + 5.5 * x)
-      let classifierDecay = pow(10, -3 + 5 * y)
+      let featureDecay = Self.featureDecays.0 * pow(Self.featureDecays.1 / Self.featureDecays.0, x)
+      let classifierDecay = Self.classifierDecays.0 * pow(Self.classifierDecays.1 / Self.classifierDecays.0, y)
       let found = try FreeClassifierProblem(
         classes: classes, dimension: classes - 1, classifierDecay: classifierDecay,
         featureDecay: featureDecay,
@@ -194,7 +193,7 @@ extension TheoryPhasesFigure: Figure {
             ]) { $1 }),
         ],
         text(labels.map { ($0.x, $0.y, $0.line) }, "#0072b2", position, halo: true),
-        text([(0.1, 20, "W = 0")], "black", position, halo: false),
+        text([(1, 5, "W = 0")], "black", position, halo: false),
         [
           "data": ["values": try JSONValue(encoding: dots)],
           "mark": [
