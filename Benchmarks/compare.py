@@ -1,4 +1,4 @@
-"""Compares a training step here with the same one in PyTorch, and times the theory.
+"""Compares a training step here with the same one in PyTorch.
 
 The machines that this runs on are shared, so times drift: all contestants take
 turns, once a round, and what counts is the ratio within each round. Writes
@@ -13,7 +13,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +77,7 @@ def report(results, arguments):
     commit = text_of(["git", "describe", "--always", "--dirty"])
     torch = text_of([sys.executable, "-c", "import torch; print(torch.__version__)"])
     lines = [
-        "# Speed",
+        "# Speed of a training step",
         "",
         "Written by `make benchmark`; the numbers of one machine on one day.",
         "",
@@ -87,8 +86,6 @@ def report(results, arguments):
         f"- {arguments.model}, batch {arguments.batch}, 32×32×3, ten classes; a step is crop, flip, normalisation, mixup,",
         "  forward, backward and update",
         f"- {rounds} rounds in turn, {arguments.steps} timed steps each after 3 others; median (least to most) over rounds",
-        "",
-        "## A training step",
         "",
         "| contestant | images/s | peak memory, MB |",
         "|---|---|---|",
@@ -107,33 +104,7 @@ def report(results, arguments):
         lines.append(f"| {ours} / {theirs} | {spread(ratios, 2)} | {promised} |")
         if promise is not None and statistics.median(ratios) < promise:
             missed.append(f"{ours} / {theirs}")
-    lines += [""] + theory_report()
     return "\n".join(lines) + "\n", missed
-
-
-def theory_report():
-    """The solver of Theorem 3.1 on one core, and the command that runs it."""
-    timed = json.loads(text_of([str(COLLAPSE), "benchmark", "theory", "--json"]))
-    command = [str(COLLAPSE), "theory", "solve", "--lambda", "0.1,0.5", "--json"]
-    whole = []
-    for _ in range(21):
-        begin = time.perf_counter()
-        text_of(command)
-        whole.append(1e3 * (time.perf_counter() - begin))
-    lines = [
-        "## The theory",
-        "",
-        f"Theorem 3.1 for {timed[0]['values']} values of λ at once, on one core, m = 3, λ_H = 1e-6;"
-        f" {timed[0]['rounds']} rounds in turn.",
-        "",
-        "| classes | ms |",
-        "|---|---|",
-    ]
-    for row in timed:
-        ms = row["milliseconds"]
-        lines.append(f"| {row['classes']} | {ms['median']:.2f} ({ms['min']:.2f} to {ms['max']:.2f}) |")
-    lines += ["", f"`collapse theory solve`, the whole process, {len(whole) - 1} times: {spread(whole[1:], 1)} ms."]
-    return lines
 
 
 def main():
