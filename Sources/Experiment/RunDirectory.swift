@@ -82,7 +82,12 @@ public struct RunDirectory: Sendable {
     var partial = path.hasPrefix("/") ? "/" : ""
     for component in path.split(separator: "/") {
       partial += component + "/"
-      guard mkdir(partial, 0o777) == 0 || errno == EEXIST else {
+      if mkdir(partial, 0o777) == 0 { continue }
+      guard errno == EEXIST else { throw notMade(path) }
+      var isDirectory: ObjCBool = false
+      guard FileManager.default.fileExists(atPath: partial, isDirectory: &isDirectory), isDirectory.boolValue
+      else {
+        errno = ENOTDIR
         throw notMade(path)
       }
     }

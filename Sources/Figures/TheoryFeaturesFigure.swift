@@ -10,55 +10,40 @@ import Theory
 /// projection of a feature is √((C−1)/C)/m · A z with z its logits for the three classes, whatever
 /// d and the frame.
 public struct TheoryFeaturesFigure: Sendable {
-  /// The mean loss of one panel.
-  public struct Loss: Sendable, Equatable {
-    /// Over pairs from the three classes, by quadrature.
-    public let exact: Double
-    /// Over the mixtures that are drawn.
-    public let sampled: SampledLoss
-  }
-
-  public let fileName: String
-  public let optimal, amplified: Loss
-  /// What the amplification adds to the loss of the drawn mixtures, and by quadrature.
-  public let increase: Loss
+  public let fileName = "theory-features"
+  /// Of pairs of the three classes; what the panels say.
+  public let losses: AmplificationLosses
   let panels: [ActivationsPanel]
   private let subtitle: String
 
   /// Draws the mixtures.
   ///
   /// - Parameters:
-  ///   - samples: number of mixtures.
+  ///   - samples: number of mixtures, at least 2.
   ///   - alpha: of λ's distribution.
   ///   - stream: the classes and the mixtures come from it.
-  /// - Throws: `TheoryError` for less than three classes or a wrong α.
+  /// - Throws: `TheoryError` for less than three classes, a wrong number of samples or a wrong α.
   public init(
     model: FixedClassifierModel, amplification: Amplification = .paper, alpha: Double = 1,
     samples: Int = 5000,
-    stream: RandomStream, fileName: String = "theory-features"
+    stream: RandomStream
   ) throws {
     guard model.classes >= 3 else {
       throw TheoryError(
-        parameter: "the number of classes C", value: "\(model.classes)", allowed: "at least 3 for this figure"
-      )
+        parameter: "the number of classes C", value: "\(model.classes)",
+        allowed: "at least 3 for the figure of features")
     }
-    guard samples >= 1 else {
-      throw TheoryError(parameter: "the number of samples", value: "\(samples)", allowed: "at least 1")
+    guard samples >= 2 else {
+      throw TheoryError(parameter: "the number of samples", value: "\(samples)", allowed: "at least 2")
     }
-    self.fileName = fileName
     let rule = try BetaRule.doubleExponential(alpha: alpha)
-    let mixtures = Mixture.draw(samples, amongClasses: 3, alpha: alpha, stream: stream)
-    optimal = Loss(
-      exact: model.expectedLoss(rule).mean(amongClasses: 3), sampled: model.sampledLoss(mixtures))
-    amplified = Loss(
-      exact: model.expectedLoss(rule, amplification: amplification).mean(amongClasses: 3),
-      sampled: model.sampledLoss(mixtures, amplification: amplification))
-    increase = Loss(
-      exact: model.expectedIncrease(rule, amplification).mean(amongClasses: 3),
-      sampled: model.sampledIncrease(mixtures, amplification))
+    let mixtures = try Mixture.draw(samples, amongClasses: 3, alpha: alpha, stream: stream)
+    losses = model.losses(of: mixtures, amongClasses: 3, amplification, rule)
 
     var classes = stream.split("classes")
-    let names = classes.nextSubset(3, below: model.classes).map { "class \($0)" }
+    var drawn: Set<Int> = []
+    while drawn.count < 3 { drawn.insert(classes.nextInt(below: model.classes)) }
+    let names = drawn.sorted().map { "class \($0)" }
     panels = try [nil, amplification].map { amplification in
       try Self.panel(model, mixtures, names, amplification)
     }
@@ -80,8 +65,10 @@ public struct TheoryFeaturesFigure: Sendable {
       var logits = [other, other, other]
       if !isSame { logits[mixture.second] = second }
       logits[mixture.first] = first
-      let total = exp(first) + exp(second) + Double(model.classes - 2) * exp(other)
-      let p = [first, isSame ? first : second].map { exp($0) / total }
+      let largest = max(first, second, other)
+      let total =
+        exp(first - largest) + exp(second - largest) + Double(model.classes - 2) * exp(other - largest)
+      let p = [first, isSame ? first : second].map { exp($0 - largest) / total }
       return (logits, (p[0], p[1]))
     }
     let points = features.map { project($0.logits) }
@@ -125,7 +112,8 @@ extension TheoryFeaturesFigure: Figure {
   public func specification() throws -> JSONValue {
     let extent = panels.map(\.fittingExtent).max() ?? 1
     let titles = ["optimal (Theorem 3.1)", "amplified (appendix A.2)"]
-    let views = try zip(zip(panels, titles), [optimal, amplified]).enumerated().map { index, element in
+    let views = try zip(zip(panels, titles), [losses.optimal, losses.amplified]).enumerated().map {
+      index, element in
       let ((drawn, title), loss) = element
       var panel = drawn
       panel.extent = extent

@@ -24,6 +24,7 @@ public struct TheoryPhasesFigure: Sendable {
   private let alpha: Double
   private let contours: [Point]
   private let curves: [Point]
+  private let curveNames: [String]
 
   private struct Point: Encodable {
     var x, y: Double
@@ -34,19 +35,29 @@ public struct TheoryPhasesFigure: Sendable {
   /// Ranges of λ_H and λ_W.
   private static let featureDecays = (1e-8, 100.0)
   private static let classifierDecays = (1e-6, 100.0)
+  /// Range of λ_W λ_H on the right: about the boundary.
+  private var scalingProducts: (Double, Double) { (1e-3 / Double(classes), 3 / Double(classes)) }
   private static let multipliers = [0.01, 0.1, 1, 10, 100]
+
+  /// The most classes for which descents are made; their cost grows with the fifth power.
+  public static let mostClassesToDescend = 12
 
   /// Solves for a number of classes and a distribution of λ.
   ///
   /// - Parameters:
-  ///   - starts: descents, spread over the plane.
-  ///   - stream: of their places and starts.
+  ///   - starts: descents, spread over the plane; none are made with more than 12 classes.
+  ///   - stream: of their starts.
+  ///   - progress: is told how many descents are done.
   /// - Throws: `TheoryError` for a wrong C or α.
-  public init(classes: Int = 10, alpha: Double = 1, starts: Int = 24, stream: RandomStream) throws {
+  public init(
+    classes: Int = 10, alpha: Double = 1, starts: Int = 24, stream: RandomStream,
+    progress: (Int) -> Void = { _ in }
+  ) throws {
     self.classes = classes
     self.alpha = alpha
     let critical = FreeClassifierOptimum.criticalProduct(classes: classes, alpha: alpha)
-    let rule = try BetaRule.doubleExponential(alpha: alpha)
+    // A picture shows four digits at most.
+    let rule = try BetaRule.gaussJacobi(alpha: alpha, count: 32)
 
     // m*² = λ_H τ(λ_W λ_H): each product gives the λ_H at which m* has a value.
     let products = Self.products(below: critical)
@@ -59,23 +70,30 @@ public struct TheoryPhasesFigure: Sendable {
     }
 
     // No mixup is the limit of λ at 0 and 1 alone.
-    let kinds: [(String, Double)] = [("α = 1", 1), ("α = 0.4", 0.4), ("no mixup (α → 0)", 1e-6)]
+    let kinds =
+      ([alpha] + [1, 0.4].filter { $0 != alpha }).map { ("α = \($0.short)", $0) }
+      + [("no mixup (α → 0)", 1e-6)]
+    curveNames = kinds.map(\.0)
     curves = try kinds.flatMap { name, alpha in
-      let rule = try BetaRule.doubleExponential(alpha: alpha)
+      let rule = try BetaRule.gaussJacobi(alpha: alpha, count: 32)
       let end = FreeClassifierOptimum.criticalProduct(classes: classes, alpha: alpha)
-      return try Self.products(below: end).enumerated().map { order, product in
+      return try Self.products(below: end).filter { $0 > 5e-4 / Double(classes) }.enumerated().map {
+        order, product in
         try Point(
           x: product, y: Self.scaledMultiplier(classes, product: product, rule), line: name, order: order)
       }
     }
-    checks = try Self.descend(classes, alpha, starts, critical: critical, stream)
+    let count = classes <= Self.mostClassesToDescend ? starts : 0
+    checks = try Self.descend(classes, alpha, count, stream, progress)
   }
 
-  /// Products of the decays up to the boundary, and ever closer to it.
+  /// Products of the decays up to the boundary, denser where the multiplier bends, and ever closer to it.
   private static func products(below critical: Double) -> [Double] {
-    let wide = stride(from: -14, to: -0.3, by: 0.05).map { critical * pow(10, $0) }
-    let close = stride(from: 0.3, to: 9, by: 0.1).map { critical * (1 - pow(10, -$0)) }
-    return wide + close
+    let far = stride(from: -14, to: -2, by: 0.25).map { critical * pow(10, $0) }
+    let near = stride(from: -2, to: -0.3, by: 0.05).map { critical * pow(10, $0) }
+    let close = stride(from: 0.3, to: 4, by: 0.1).map { critical * (1 - pow(10, -$0)) }
+    let last = stride(from: 4.0, to: 9, by: 0.5).map { critical * (1 - pow(10, -$0)) }
+    return far + near + close + last
   }
 
   /// m*/√λ_H.
@@ -85,7 +103,7 @@ public struct TheoryPhasesFigure: Sendable {
 
   /// Descents from random starts at places that are spread over the plane, both sides of the boundary.
   private static func descend(
-    _ classes: Int, _ alpha: Double, _ starts: Int, critical: Double, _ stream: RandomStream
+    _ classes: Int, _ alpha: Double, _ starts: Int, _ stream: RandomStream, _ progress: (Int) -> Void
   ) throws -> [Check] {
     let rule = try BetaRule.gaussJacobi(alpha: alpha, count: 8)
     return try (0..<starts).map { n in
@@ -93,7 +111,8 @@ public struct TheoryPhasesFigure: Sendable {
       let (u, v) = ((0.5 + Double(n) * 0.754_877_666), (0.5 + Double(n) * 0.569_840_291))
       let (x, y) = (u - u.rounded(.down), v - v.rounded(.down))
       let featureDecay = Self.featureDecays.0 * pow(Self.featureDecays.1 / Self.featureDecays.0, x)
-      let classifierDecay = Self.classifierDecays.0 * pow(Self.classifierDecays.1 / Self.classifierDecays.0, y)
+      let classifierDecay =
+        Self.classifierDecays.0 * pow(Self.classifierDecays.1 / Self.classifierDecays.0, y)
       let found = try FreeClassifierProblem(
         classes: classes, dimension: classes - 1, classifierDecay: classifierDecay,
         featureDecay: featureDecay,
@@ -101,6 +120,7 @@ public struct TheoryPhasesFigure: Sendable {
       ).minimize(stream: stream.split(n))
       let expected = try FreeClassifierOptimum(
         classes: classes, classifierDecay: classifierDecay, featureDecay: featureDecay, rule)
+      progress(n + 1)
       return Check(
         featureDecay: featureDecay, classifierDecay: classifierDecay, found: found.multiplier,
         expected: expected.multiplier, etfError: found.etfError)
@@ -112,12 +132,14 @@ extension TheoryPhasesFigure: Figure {
   public func specification() throws -> JSONValue {
     let worst = checks.filter { $0.expected > 0 }.map { abs($0.found / $0.expected - 1) }.max() ?? 0
     let rest = checks.filter { $0.expected == 0 }.map(\.found).max() ?? 0
+    let found = String(
+      format: "%ld descents from random W: m within %.0e of m* where W ≠ 0, at most %.0e where W = 0",
+      checks.count, worst, rest)
     let subtitle: [JSONValue] = [
       .string("eq. 2, C = \(classes), d = \(classes - 1), λ ~ Beta(\(alpha.short), \(alpha.short))"),
       .string(
-        String(
-          format: "%d descents from random W: m within %.0e of m* where W ≠ 0, at most %.0e where W = 0",
-          checks.count, worst, rest)),
+        checks.isEmpty ? "without descents: they are for at most \(Self.mostClassesToDescend) classes" : found
+      ),
     ]
     return [
       "$schema": .string(vegaLiteSchema), "config": chartTheme,
@@ -170,7 +192,7 @@ extension TheoryPhasesFigure: Figure {
     let dots = checks.map {
       Dot(
         x: $0.featureDecay, y: $0.classifierDecay, found: $0.found, expected: $0.expected,
-        kind: $0.found > 1e-6 ? "ended in a simplex ETF" : "ended in W = 0")
+        kind: $0.etfError.isNaN ? "ended in W = 0" : "ended in a simplex ETF")
     }
     return [
       "width": 380, "height": 380,
@@ -243,23 +265,23 @@ extension TheoryPhasesFigure: Figure {
   }
 
   private func scaling() throws -> JSONValue {
-    let names: [JSONValue] = ["α = 1", "α = 0.4", "no mixup (α → 0)"]
+    let names = curveNames.map { JSONValue.string($0) }
     let legend: JSONValue = ["orient": "bottom", "title": .null, "symbolSize": 400]
     return [
       "width": 380, "height": 380,
       "data": ["values": try JSONValue(encoding: curves)],
       "mark": ["type": "line", "strokeWidth": 2, "clip": true],
       "encoding": [
-        "x": logarithmic("x", "λ_W λ_H", (1e-4, 0.3), every: 1),
-        "y": logarithmic("y", "m*/√λ_H", (0.1, 30), every: 1),
+        "x": logarithmic("x", "λ_W λ_H", scalingProducts, every: 1),
+        "y": logarithmic("y", "m*/√λ_H", (0.1, 1.5 * (curves.map(\.y).max() ?? 20)), every: 1),
         "order": ["field": "order", "type": "quantitative"],
         "color": [
           "field": "line", "type": "nominal", "legend": legend,
-          "scale": ["domain": .array(names), "range": .array(Array(Palette.lines.prefix(3)))],
+          "scale": ["domain": .array(names), "range": .array(Array(Palette.lines.prefix(names.count)))],
         ],
         "strokeDash": [
           "field": "line", "type": "nominal", "legend": legend,
-          "scale": ["domain": .array(names), "range": .array(Array(Palette.dashes.prefix(3)))],
+          "scale": ["domain": .array(names), "range": .array(Array(Palette.dashes.prefix(names.count)))],
         ],
       ],
     ]

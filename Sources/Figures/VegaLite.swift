@@ -95,7 +95,7 @@ extension Double {
   func rounded(digits: Int) -> Double {
     guard self != 0, isFinite else { return self }
     let scale = pow(10, Double(digits) - 1 - log10(magnitude).rounded(.down))
-    return (self * scale).rounded() / scale
+    return scale.isFinite ? (self * scale).rounded() / scale : self
   }
 
   /// A few digits, for people: 3, 0.4, 1e-6.

@@ -84,13 +84,15 @@ extension MixedFeature {
   }
 }
 
-/// The largest x ≥ 0 at which a function that rises from 0 is still within a bound; to full precision.
-///
-/// - Precondition: the function exceeds the bound somewhere.
+/// The largest x ≥ 0 at which a function that rises from 0 is still within a bound, to full
+/// precision; infinite if no finite number exceeds the bound. Where it is not a number, it exceeds.
 func largestArgument(within bound: Double, _ function: (Double) -> Double) -> Double {
   var high = 1.0
-  while function(high) <= bound { high *= 2 }
-  while function(high / 2) > bound { high /= 2 }
+  while function(high) <= bound {
+    high *= 2
+    guard high.isFinite else { return .infinity }
+  }
+  while high > 0, !(function(high / 2) <= bound) { high /= 2 }
   var low = high / 2
   while true {
     let middle = low + (high - low) / 2

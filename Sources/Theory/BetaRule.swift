@@ -2,7 +2,7 @@ import Foundation
 
 /// A quadrature rule for means over λ ~ Beta(α, α): E f(λ) ≈ Σ_n weight_n f(node_n).
 ///
-/// Nodes ascend and are symmetric about ½; weights are positive and add up to 1.
+/// Nodes ascend and are symmetric about ½; no weight is negative, and they add up to 1.
 public struct BetaRule: Sendable {
   /// α.
   public let alpha: Double
@@ -25,7 +25,7 @@ public struct BetaRule: Sendable {
   /// do not change there any more. Relative error about 1e-14 for functions that are analytic
   /// within and continuous at the ends like λ ln λ.
   ///
-  /// - Throws: `TheoryError` unless α is positive and finite.
+  /// - Throws: `TheoryError` unless α is from 1e-6 to 1e8.
   public static func doubleExponential(alpha: Double) throws(TheoryError) -> BetaRule {
     try requireAlpha(alpha)
     // The density is close to a Gaussian of this width in t when α is large.
@@ -62,7 +62,7 @@ public struct BetaRule: Sendable {
   /// are like λ ln λ, the error falls only like count^(−2−2α); a few nodes are all that a model with
   /// features at each of them needs.
   ///
-  /// - Throws: `TheoryError` unless α is positive and finite and count at least 1.
+  /// - Throws: `TheoryError` unless α is from 1e-6 to 1e8 and count from 1 to 1000.
   public static func gaussJacobi(alpha: Double, count: Int) throws(TheoryError) -> BetaRule {
     try requireAlpha(alpha)
     guard (1...1000).contains(count) else {
@@ -85,7 +85,10 @@ public struct BetaRule: Sendable {
     return BetaRule(alpha: alpha, nodes: nodes, weights: weights.map { $0 / total })
   }
 
-  private static func requireAlpha(_ alpha: Double) throws(TheoryError) {
+  /// The mean of λ² + (1−λ)², (α+1)/(2α+1) if the rule is exact for squares.
+  var meanSquares: Double { mean { $0 * $0 + (1 - $0) * (1 - $0) } }
+
+  static func requireAlpha(_ alpha: Double) throws(TheoryError) {
     try TheoryError.requirePositive(alpha, "α")
     guard (1e-6...1e8).contains(alpha) else {
       throw TheoryError(parameter: "α", value: "\(alpha)", allowed: "from 1e-6 to 1e8")

@@ -20,7 +20,7 @@ public struct ExpectedLoss: Sendable, Equatable {
 /// A mean of drawn losses.
 public struct SampledLoss: Sendable, Equatable {
   public let mean: Double
-  /// Standard error of the mean.
+  /// Standard error of the mean; not a number for a single draw.
   public let standardError: Double
 
   init(_ losses: [Double]) {
@@ -32,24 +32,25 @@ public struct SampledLoss: Sendable, Equatable {
   }
 }
 
-/// A mixture of two classes, drawn or chosen.
+/// A mixture of two classes.
 public struct Mixture: Sendable, Equatable {
   /// Classes i and i', as numbers among those drawn from.
   public let first, second: Int
   /// λ, the weight of the first.
   public let lambda: Double
 
-  /// A mixture.
-  public init(first: Int, second: Int, lambda: Double) {
-    self.first = first
-    self.second = second
-    self.lambda = lambda
-  }
-
   /// Mixtures of classes 0 ..< classes, i, i' and λ ~ Beta(α, α) each drawn independently.
-  public static func draw(_ count: Int, amongClasses classes: Int, alpha: Double, stream: RandomStream)
-    -> [Mixture]
-  {
+  ///
+  /// - Throws: `TheoryError` unless count and classes are positive and α is one that `BetaRule` takes.
+  public static func draw(
+    _ count: Int, amongClasses classes: Int, alpha: Double, stream: RandomStream
+  ) throws(TheoryError) -> [Mixture] {
+    for (name, value) in [("the number of mixtures", count), ("the number of classes", classes)] {
+      guard value >= 1 else {
+        throw TheoryError(parameter: name, value: "\(value)", allowed: "at least 1")
+      }
+    }
+    try BetaRule.requireAlpha(alpha)
     var pairs = stream.split("pairs")
     var lambdas = stream.split("lambda")
     return (0..<count).map { _ in
@@ -58,6 +59,24 @@ public struct Mixture: Sendable, Equatable {
         lambda: lambdas.nextBeta(alpha))
     }
   }
+}
+
+/// The losses of optimal and of amplified features, exact and of a sample.
+public struct AmplificationLosses: Sendable {
+  /// One mean loss.
+  public struct Mean: Sendable, Equatable {
+    /// Over pairs of all classes, by quadrature.
+    public let allClasses: Double
+    /// Over pairs of the classes that are drawn from, by quadrature.
+    public let exact: Double
+    /// Over the mixtures that were drawn.
+    public let sampled: SampledLoss
+  }
+
+  public let optimal, amplified: Mean
+  /// What the amplification adds, of the same mixtures; not a difference of the two others, and so
+  /// accurate where it is small.
+  public let increase: Mean
 }
 
 extension FixedClassifierModel {
@@ -90,31 +109,41 @@ extension FixedClassifierModel {
     let points = zip(rule.nodes, rule.weights).map {
       (feature: feature($0), epsilon: amplification.profile($0), weight: share * $1)
     }
-    func increase(_ factor: Double) -> Double {
+    guard classes > 2, n > 1, points.contains(where: { $0.epsilon != 0 }) else { return .infinity }
+    return largestArgument(within: bound) { factor in
       points.reduce(0) { $0 + $1.weight * $1.feature.lossIncrease(factor * $1.epsilon) }
     }
-    guard increase(1) > 0 else { return .infinity }
-    return largestArgument(within: bound, increase)
   }
 
-  /// The losses of drawn mixtures: their mean is what a sample of that size gives for `expectedLoss`.
-  public func sampledLoss(_ mixtures: [Mixture], amplification: Amplification? = nil) -> SampledLoss {
+  /// The losses with and without an amplification, over drawn mixtures and by quadrature.
+  ///
+  /// - Parameters:
+  ///   - mixtures: not empty; of pairs from `n` classes.
+  ///   - rule: for the distribution that their λ come from.
+  public func losses(
+    of mixtures: [Mixture], amongClasses n: Int, _ amplification: Amplification, _ rule: BetaRule
+  ) -> AmplificationLosses {
     let same = sameClass.loss
-    return SampledLoss(
-      mixtures.map { mixture in
-        if mixture.first == mixture.second { return same }
+    var optimal: [Double] = []
+    var increases: [Double] = []
+    for mixture in mixtures {
+      if mixture.first == mixture.second {
+        optimal.append(same)
+        increases.append(0)
+      } else {
         let feature = feature(mixture.lambda)
-        return feature.loss
-          + (amplification.map { feature.lossIncrease($0.profile(mixture.lambda)) } ?? 0)
-      })
-  }
-
-  /// The increases of the losses of drawn mixtures by an amplification.
-  public func sampledIncrease(_ mixtures: [Mixture], _ amplification: Amplification) -> SampledLoss {
-    SampledLoss(
-      mixtures.map { mixture in
-        mixture.first == mixture.second
-          ? 0 : feature(mixture.lambda).lossIncrease(amplification.profile(mixture.lambda))
-      })
+        optimal.append(feature.loss)
+        increases.append(feature.lossIncrease(amplification.profile(mixture.lambda)))
+      }
+    }
+    func mean(_ expected: ExpectedLoss, _ losses: [Double]) -> AmplificationLosses.Mean {
+      .init(
+        allClasses: expected.mean(amongClasses: classes), exact: expected.mean(amongClasses: n),
+        sampled: SampledLoss(losses))
+    }
+    return AmplificationLosses(
+      optimal: mean(expectedLoss(rule), optimal),
+      amplified: mean(expectedLoss(rule, amplification: amplification), zip(optimal, increases).map(+)),
+      increase: mean(expectedIncrease(rule, amplification), increases))
   }
 }

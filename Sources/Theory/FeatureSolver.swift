@@ -32,7 +32,7 @@ struct FeatureSolver {
       solveHessian(result.probabilities, &step)
       let slope = dot(step, gradient)
       // A step of no more than rounding.
-      if -slope <= 1e-32 * max(1, dot(result.feature, result.feature)) * featureDecay { break }
+      if -slope <= 1e-32 * featureDecay * dot(result.feature, result.feature) { break }
       var length = 1.0
       var next = evaluate(zip(result.feature, step).map { $0 + $1 }, target)
       while !(next.loss <= result.loss + 1e-4 * length * slope + next.noise), length > 1e-12 {

@@ -26,8 +26,8 @@ public struct FixedClassifierModel: Sendable, Equatable {
 
   /// A model.
   ///
-  /// - Throws: `TheoryError` unless C ≥ 2 and m and λ_H are positive and finite, and μ is a number
-  ///   that doubles can work with.
+  /// - Throws: `TheoryError` unless C is from 2 to 10⁹, m and λ_H are positive and finite, and μ is
+  ///   from 1e-250 to 1e250.
   public init(classes: Int, multiplier: Double, featureDecay: Double) throws(TheoryError) {
     try TheoryError.requireClasses(classes)
     try TheoryError.requirePositive(multiplier, "the multiplier m")
@@ -35,10 +35,10 @@ public struct FixedClassifierModel: Sendable, Equatable {
     self.classes = classes
     self.multiplier = multiplier
     self.featureDecay = featureDecay
-    // One product or quotient after another, as none of them should overflow before the last.
+    // One quotient after another: m² may overflow or underflow where μ does not.
     let m = DoubleDouble(multiplier)
-    decay =
-      DoubleDouble(featureDecay) * (DoubleDouble(Double(classes - 1)) / DoubleDouble(Double(classes))) / m / m
+    let share = DoubleDouble(Double(classes - 1)) / DoubleDouble(Double(classes))
+    decay = DoubleDouble(featureDecay) / m / m * share
     guard (1e-250...1e250).contains(decay.high) else {
       throw TheoryError(
         parameter: "λ_H (C−1)/(C m²)", value: "\(decay.high)", allowed: "from 1e-250 to 1e250")
@@ -53,7 +53,7 @@ public struct FixedClassifierModel: Sendable, Equatable {
   /// The feature of a different-class mixture, h^λ_{ii'}.
   ///
   /// - Parameter lambda: λ, the weight of class i, from 0 to 1. Exchanging λ for 1−λ exchanges the
-  ///   two classes, to the bit.
+  ///   two classes, to the bit where 1−λ is exact (for λ ≥ ½ it always is).
   /// - Throws: `TheoryError` if λ is outside.
   public func differentClass(lambda: Double) throws(TheoryError) -> MixedFeature {
     try TheoryError.requireWeight(lambda)

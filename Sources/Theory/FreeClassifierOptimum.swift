@@ -20,8 +20,8 @@ public struct FreeClassifierOptimum: Sendable, Equatable {
   /// Solves for m*.
   ///
   /// - Parameter rule: for the distribution of λ.
-  /// - Throws: `TheoryError` unless C ≥ 2 and both decays are positive and finite, and their product
-  ///   is at least 1e-30.
+  /// - Throws: `TheoryError` unless C is from 2 to 10⁹, both decays are positive and finite, and their
+  ///   product is from 1e-30 to 1e250.
   public init(
     classes: Int, classifierDecay: Double, featureDecay: Double, _ rule: BetaRule
   ) throws(TheoryError) {
@@ -35,17 +35,18 @@ public struct FreeClassifierOptimum: Sendable, Equatable {
     self.classes = classes
     self.classifierDecay = classifierDecay
     self.featureDecay = featureDecay
-    let target = Double(classes - 1) * product
-    let weightSquares = rule.mean { $0 * $0 + (1 - $0) * (1 - $0) }
-    let most = (1 - 1 / Double(classes)) * weightSquares
-    guard target < most else {
+    let critical = Self.criticalProduct(classes: classes, rule)
+    guard product < critical else {
       multiplier = 0
       loss = log(Double(classes))
       return
     }
-    // ‖y − p‖ lies between what μ z is for z of size 1/μ and of size ln(1/μ).
-    let logDecay = Self.root(from: log(target) - 12, to: log(target / (most - target)) + 12) { logDecay in
-      log(Self.squaredResidual(classes: classes, decay: exp(logDecay), rule) / target)
+    // Near the boundary the left side is what it lacks of its limit; there that is solved for.
+    let target = Double(classes - 1) * product
+    let lack = Double(classes - 1) * (critical - product)
+    let logDecay = Self.root(from: log(target) - 12, to: log(target / lack) + 12) { logDecay in
+      let (residual, deficit) = Self.squares(classes: classes, decay: exp(logDecay), rule)
+      return target < lack ? log(residual / target) : -log(deficit / lack)
     }
     multiplier = (featureDecay * (1 - 1 / Double(classes)) / exp(logDecay)).squareRoot()
     let model = try FixedClassifierModel(
@@ -55,20 +56,51 @@ public struct FreeClassifierOptimum: Sendable, Equatable {
       + classifierDecay / 2 * Double(classes) * multiplier * multiplier
   }
 
+  /// λ_W λ_H at which the optimum becomes W = 0, E[λ² + (1−λ)²]/C, for λ that takes the nodes of a rule.
+  public static func criticalProduct(classes: Int, _ rule: BetaRule) -> Double {
+    rule.meanSquares / Double(classes)
+  }
+
   /// λ_W λ_H at which the optimum becomes W = 0: (α+1)/((2α+1) C); 1/C without mixup, the limit α → 0.
+  ///
+  /// - Precondition: C ≥ 2, α ≥ 0.
   public static func criticalProduct(classes: Int, alpha: Double) -> Double {
     (alpha + 1) / (2 * alpha + 1) / Double(classes)
   }
 
-  /// E ‖y − p‖² = μ² E Σ z² over all pairs and λ.
-  private static func squaredResidual(classes: Int, decay: Double, _ rule: BetaRule) -> Double {
+  /// E ‖y − p‖² = μ² E Σ z², and what it lacks of E ‖y − 1/C‖², over all pairs and λ.
+  ///
+  /// The second is E Σ q (2 (y − 1/C) − q) with q = p − 1/C; it is small where μ is large, and is
+  /// computed without a difference of the two.
+  private static func squares(classes: Int, decay: Double, _ rule: BetaRule) -> (
+    residual: Double, deficit: Double
+  ) {
     let precise = DoubleDouble(decay)
-    func squares(_ lambda: Double) -> Double {
-      let z = OptimalLogits(lambda: lambda, classes: classes, decay: precise)
-      let others = Double(classes - 2) * (decay * z.other) * (decay * z.other)
-      return (decay * z.first) * (decay * z.first) + (decay * z.second) * (decay * z.second) + others
+    let count = Double(classes)
+    func terms(_ lambda: Double) -> (Double, Double) {
+      let logits = OptimalLogits(lambda: lambda, classes: classes, decay: precise)
+      let rest = count - 2
+      let (a, b, k) = (logits.first, logits.second, logits.other)
+      // ln(C p) is z less this, without the common ln C.
+      let shift = log1p((expm1(a) + expm1(b) + rest * expm1(k)) / count)
+      func lack(_ z: Double, _ target: Double) -> Double {
+        let q = expm1(z - shift) / count
+        return q * (2 * (target - 1 / count) - q)
+      }
+      let residual = (decay * a) * (decay * a) + (decay * b) * (decay * b) + rest * (decay * k) * (decay * k)
+      return (residual, lack(a, lambda) + lack(b, 1 - lambda) + rest * lack(k, 0))
     }
-    return ExpectedLoss(sameClass: squares(1), differentClass: rule.mean(squares)).mean(amongClasses: classes)
+    let same = terms(1)
+    var different = (0.0, 0.0)
+    for (node, weight) in zip(rule.nodes, rule.weights) {
+      let (residual, deficit) = terms(node)
+      different.0 += weight * residual
+      different.1 += weight * deficit
+    }
+    func mean(_ same: Double, _ different: Double) -> Double {
+      ExpectedLoss(sameClass: same, differentClass: different).mean(amongClasses: classes)
+    }
+    return (mean(same.0, different.0), mean(same.1, different.1))
   }
 
   /// The root of a rising function: the bracket is widened until it holds one, then halved or, where
@@ -76,12 +108,12 @@ public struct FreeClassifierOptimum: Sendable, Equatable {
   private static func root(from: Double, to: Double, _ function: (Double) -> Double) -> Double {
     var (low, high) = (from, max(to, from + 1))
     var (atLow, atHigh) = (function(low), function(high))
-    while atLow > 0 {
+    while atLow > 0, low > -500 {
       (high, atHigh) = (low, atLow)
       low -= 8
       atLow = function(low)
     }
-    while atHigh < 0 {
+    while atHigh < 0, high < 500 {
       (low, atLow) = (high, atHigh)
       high += 8
       atHigh = function(high)

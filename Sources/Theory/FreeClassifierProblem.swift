@@ -10,6 +10,8 @@ import Randomness
 /// features, Σ weight · (p − y) hᵀ + λ_W W. L-BFGS takes W down. To descend in W and all features
 /// at once would reach the same minima, only far more slowly: the curvature along a feature is as
 /// small as λ_H.
+///
+/// Within, W is counted in units of √λ_H and features in units of 1/√λ_H: only λ_W λ_H is left.
 public struct FreeClassifierProblem: Sendable {
   /// C.
   public let classes: Int
@@ -22,8 +24,9 @@ public struct FreeClassifierProblem: Sendable {
 
   /// A problem.
   ///
-  /// - Throws: `TheoryError` unless C ≥ 2, d ≥ C−1, both decays are positive and finite, and the
-  ///   number of features is one that fits memory (C² times the rule's nodes at most 1e7).
+  /// - Throws: `TheoryError` unless C ≥ 2, d ≥ C−1, C d is at most 5e8, both decays are positive and
+  ///   finite with a product from 1e-30 to 1e250, and the features fit memory: C² times the rule's
+  ///   nodes times min(C, d), at most 2e8.
   public init(
     classes: Int, dimension: Int, classifierDecay: Double, featureDecay: Double, _ rule: BetaRule
   ) throws(TheoryError) {
@@ -31,10 +34,14 @@ public struct FreeClassifierProblem: Sendable {
     try TheoryError.requireDimension(dimension, classes: classes)
     try TheoryError.requirePositive(classifierDecay, "the classifier decay λ_W")
     try TheoryError.requirePositive(featureDecay, "the feature decay λ_H")
-    let features = Double(classes) * Double(classes) * Double(rule.nodes.count)
-    guard features <= 1e7 else {
+    let product = classifierDecay * featureDecay
+    guard (1e-30...1e250).contains(product) else {
+      throw TheoryError(parameter: "λ_W λ_H", value: "\(product)", allowed: "from 1e-30 to 1e250")
+    }
+    let numbers = Double(rule.nodes.count * min(classes, dimension)) * Double(classes) * Double(classes)
+    guard numbers <= 2e8 else {
       throw TheoryError(
-        parameter: "C² times the number of nodes", value: "\(features)", allowed: "at most 1e7")
+        parameter: "C² min(C, d) times the number of nodes", value: "\(numbers)", allowed: "at most 2e8")
     }
     self.classes = classes
     self.dimension = dimension
@@ -57,31 +64,33 @@ public struct FreeClassifierProblem: Sendable {
     /// The largest distance of a feature from Theorem 3.1's for the W found, relative to the norm
     /// of the latter; NaN where W vanishes.
     public var featureError: Double
-    /// Norm of the gradient with respect to W.
-    public var gradientNorm: Double
-    /// Largest norm of the gradient with respect to a feature.
-    public var featureGradientNorm: Double
+    /// Norm of the gradient with respect to W, relative to λ_W times the larger of ‖W‖ and √λ_H.
+    public var relativeGradient: Double
+    /// Largest gradient with respect to a feature, relative to λ_H times the norm of the feature.
+    public var relativeFeatureGradient: Double
     /// Steps that were taken.
     public var iterations: Int
-    /// Whether the gradient's norm is as small as was asked.
+    /// Whether the gradient is as small as was asked.
     public var hasConverged: Bool
   }
 
   /// Descends from a Gaussian W, all features zero.
   ///
   /// - Parameters:
-  ///   - tolerance: norm of the gradient at which to stop.
+  ///   - tolerance: `relativeGradient` at which to stop. Where λ_W λ_H is below 1e-14 or so, rounding
+  ///     may keep the descent from it.
   ///   - iterations: steps at most.
-  ///   - scale: typical norm of a row of W at the start.
+  ///   - scale: typical norm of a row of W at the start, in units of √λ_H (λ_W λ_H)^(−1/4), which but
+  ///     for logarithms is the multiplier of small decays.
   ///   - progress: is told of each step.
   public func minimize(
-    stream: RandomStream, tolerance: Double = 1e-11, iterations: Int = 2000, scale: Double = 1,
+    stream: RandomStream, tolerance: Double = 1e-8, iterations: Int = 2000, scale: Double = 1,
     progress: (DescentStep) -> Void = { _ in }
   ) -> Minimum {
     var stream = stream.split("classifier")
-    let start = (0..<classes * dimension).map { _ in
-      stream.nextNormal() * scale / Double(dimension).squareRoot()
-    }
+    let product = classifierDecay * featureDecay
+    let size = scale * pow(product, -0.25) / Double(dimension).squareRoot()
+    let start = (0..<classes * dimension).map { _ in size * stream.nextNormal() }
     // Gradients lie in the row space of W, so the descent never leaves that of the start: where it
     // is smaller than R^d, coordinates in it do.
     let width = min(classes, dimension)
@@ -89,14 +98,14 @@ public struct FreeClassifierProblem: Sendable {
     var reduced = start
     if width < dimension {
       orthonormalizeRows(&basis, count: classes, dimension: dimension)
-      reduced = product(start, basis, inner: dimension, columns: width) { $1 * dimension + $0 }
+      reduced = multiply(start, basis, inner: dimension, columns: width) { $1 * dimension + $0 }
     }
     let descent = Descent(self, width: width)
-    let result = LBFGS(iterations: iterations, tolerance: tolerance)
+    let result = LBFGS(iterations: iterations, tolerance: tolerance, curvature: product)
       .minimize(from: reduced, progress: progress) { descent.evaluate($0) }
     var minimum = describe(result, descent)
     if width < dimension {
-      minimum.classifier = product(result.point, basis, inner: width, columns: dimension) {
+      minimum.classifier = multiply(minimum.classifier, basis, inner: width, columns: dimension) {
         $0 * dimension + $1
       }
     }
@@ -104,7 +113,7 @@ public struct FreeClassifierProblem: Sendable {
   }
 
   /// A (C×inner) times a matrix whose element (row, column) lies at `place`.
-  private func product(
+  private func multiply(
     _ a: [Double], _ b: [Double], inner: Int, columns: Int, place: (Int, Int) -> Int
   ) -> [Double] {
     (0..<classes * columns).map { n in
@@ -115,17 +124,17 @@ public struct FreeClassifierProblem: Sendable {
 
   private func describe(_ result: LBFGS.Result, _ descent: Descent) -> Minimum {
     let w = result.point
-    let size = norm(w)
-    let multiplier = size / Double(classes).squareRoot()
+    let multiplier = norm(w) / Double(classes).squareRoot()
     _ = descent.evaluate(w)
+    let unit = featureDecay.squareRoot()
     var minimum = Minimum(
-      loss: result.value, classifier: w, multiplier: multiplier, etfError: .nan, featureError: .nan,
-      gradientNorm: result.gradientNorm, featureGradientNorm: descent.featureGradientNorm,
-      iterations: result.iterations, hasConverged: result.hasConverged)
+      loss: result.value, classifier: w.map { unit * $0 }, multiplier: unit * multiplier, etfError: .nan,
+      featureError: .nan, relativeGradient: result.relativeGradient,
+      relativeFeatureGradient: descent.relativeFeatureGradient, iterations: result.iterations,
+      hasConverged: result.hasConverged)
     // A W of no more than rounding has no shape.
-    guard multiplier > 1e-6,
-      let model = try? FixedClassifierModel(
-        classes: classes, multiplier: multiplier, featureDecay: featureDecay)
+    guard multiplier > 1e-5,
+      let model = try? FixedClassifierModel(classes: classes, multiplier: multiplier, featureDecay: 1)
     else { return minimum }
     minimum.etfError = simplexETFError(w, classes: classes)
     minimum.featureError =
@@ -141,7 +150,7 @@ public struct FreeClassifierProblem: Sendable {
   }
 }
 
-/// The loss as a function of W, the features following it.
+/// The loss as a function of W in units of √λ_H, the features following it.
 private final class Descent {
   /// A feature: its mixture and its share of the mean.
   struct Task {
@@ -154,7 +163,7 @@ private final class Descent {
   let tasks: [Task]
   /// The features of the last W, from which the next search starts.
   private(set) var features: [[Double]]
-  private(set) var featureGradientNorm = 0.0
+  private(set) var relativeFeatureGradient = 0.0
 
   init(_ problem: FreeClassifierProblem, width: Int) {
     self.problem = problem
@@ -177,10 +186,11 @@ private final class Descent {
   /// The loss at W and its gradient.
   func evaluate(_ w: [Double]) -> (value: Double, gradient: [Double]) {
     let solver = FeatureSolver(
-      classifier: w, classes: problem.classes, dimension: width, featureDecay: problem.featureDecay)
-    var loss = problem.classifierDecay / 2 * dot(w, w)
-    var gradient = w.map { problem.classifierDecay * $0 }
-    featureGradientNorm = 0
+      classifier: w, classes: problem.classes, dimension: width, featureDecay: 1)
+    let decay = problem.classifierDecay * problem.featureDecay
+    var loss = decay / 2 * dot(w, w)
+    var gradient = w.map { decay * $0 }
+    relativeFeatureGradient = 0
     for (n, task) in tasks.enumerated() {
       let target =
         task.first == task.second
@@ -188,7 +198,8 @@ private final class Descent {
       let result = solver.solve(target, from: features[n])
       features[n] = result.feature
       loss += task.weight * result.loss
-      featureGradientNorm = max(featureGradientNorm, result.gradientNorm)
+      relativeFeatureGradient = max(
+        relativeFeatureGradient, result.gradientNorm / max(norm(result.feature), .leastNormalMagnitude))
       var residual = result.probabilities
       for (index, weight) in target { residual[index] -= weight }
       for j in 0..<problem.classes {

@@ -4,8 +4,8 @@ import Foundation
 public struct DescentStep: Sendable {
   /// Steps taken.
   public let iteration: Int
-  /// The function, and the norm of its gradient.
-  public let value, gradientNorm: Double
+  /// The function, and its gradient relative to curvature and size of the point.
+  public let value, relativeGradient: Double
 }
 
 /// Minimises a smooth function by the limited-memory BFGS method.
@@ -20,16 +20,20 @@ struct LBFGS {
   var memory = 20
   /// Steps at most.
   var iterations = 2000
-  /// The norm of the gradient at which it stops.
-  var tolerance = 1e-11
+  /// The gradient at which it stops, relative to `curvature` times the norm of the point, or times 1
+  /// if that is more.
+  var tolerance = 1e-8
+  /// What the function's curvature is at least, or a guess of that.
+  var curvature = 1.0
 
   /// What was reached.
   struct Result {
     var point: [Double]
     var value: Double
-    var gradientNorm: Double
+    /// As `tolerance` measures it.
+    var relativeGradient: Double
     var iterations: Int
-    /// Whether the gradient's norm is within the tolerance.
+    /// Whether the gradient is within the tolerance.
     var hasConverged: Bool
   }
 
@@ -46,7 +50,11 @@ struct LBFGS {
     var (value, gradient) = function(x)
     var steps: [(move: [Double], turn: [Double], product: Double)] = []
     var iteration = 0
-    while norm(gradient) > tolerance, iteration < iterations {
+    func relative() -> Double { norm(gradient) / (curvature * max(1, norm(x))) }
+    var best = relative()
+    var bestIteration = 0
+    // Rounding may keep the gradient from ever getting there.
+    while best > tolerance, iteration < iterations, iteration < bestIteration + 60 {
       iteration += 1
       var direction = descent(gradient, steps)
       var slope = dot(direction, gradient)
@@ -71,11 +79,13 @@ struct LBFGS {
         if steps.count > memory { steps.removeFirst() }
       }
       (x, value, gradient) = (next.x, next.value, next.gradient)
-      progress(DescentStep(iteration: iteration, value: value, gradientNorm: norm(gradient)))
+      let size = relative()
+      if size < best { (best, bestIteration) = (size, iteration) }
+      progress(DescentStep(iteration: iteration, value: value, relativeGradient: size))
     }
-    let size = norm(gradient)
+    let size = relative()
     return Result(
-      point: x, value: value, gradientNorm: size, iterations: iteration, hasConverged: size <= tolerance)
+      point: x, value: value, relativeGradient: size, iterations: iteration, hasConverged: size <= tolerance)
   }
 
   /// Minus the approximate inverse Hessian times the gradient (the two-loop recursion).

@@ -35,7 +35,11 @@ public struct MixedFeature: Sendable, Equatable {
 
   /// ‖h‖.
   public var norm: Double {
-    ((1 - 1 / Double(model.classes)) * squaredLogits).squareRoot() / model.multiplier
+    // By parts of the largest logit, whose square may underflow.
+    let largest = max(abs(logitFirst), abs(logitSecond), abs(otherLogit))
+    let (a, b, k) = (logitFirst / largest, logitSecond / largest, otherLogit / largest)
+    let squares = a * a + b * b + Double(model.classes - 2) * k * k
+    return largest / model.multiplier * ((1 - 1 / Double(model.classes)) * squares).squareRoot()
   }
 
   /// Σ_j ⟨w_j, h⟩².
@@ -102,14 +106,13 @@ extension MixedFeature {
     let mu = model.logitDecay
     let (a, k) = (logitFirst, otherLogit)
     let classes = Double(model.classes)
-    let b = -1 / (mu * k)
-    // All terms divided by X², which is the largest or of its size.
-    let linear = exp(log(b - (classes - 2)) - (a - k))
+    // All terms divided by X², or by eᵃ, which is of the size of the largest.
+    let quotient = exp(-log(mu) - log(-k) - (a - k))  // B/X
+    let others = (classes - 2) * exp(k - a)
     let constant = exp(-classes * k - 2 * (a - k))
-    let root = abs(1 - linear + constant) / (1 + linear + constant)
-    let p = lambda - mu * a
-    // At λ = 0 both sides are p = −μ K.
-    let stationarity = p > 0 ? abs(expm1(a - k - log(b) - log(p))) : .infinity
+    let root = abs(1 - quotient + others + constant) / (1 + quotient + others + constant)
+    let stationarity =
+      abs(1 - quotient * (lambda - mu * a)) / (1 + quotient * (lambda + mu * abs(a)))
     return TheoremResiduals(root: root, stationarity: stationarity)
   }
 }

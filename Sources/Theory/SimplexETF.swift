@@ -69,7 +69,8 @@ public struct SimplexETF: Sendable, Equatable {
 /// How far the rows of a matrix are from a simplex ETF: ‖G/‖G‖ − (I − 11ᵀ/C)/√(C−1)‖ with G = W Wᵀ,
 /// in Frobenius norms.
 ///
-/// - Parameter elements: W, row after row; not all zero.
+/// - Precondition: `classes` is at least 2 and divides the number of elements, W row after row.
+/// - Returns: not a number where W is zero.
 public func simplexETFError(_ elements: [Double], classes: Int) -> Double {
   let width = elements.count / classes
   var gram = (0..<classes * classes).map { n -> Double in

@@ -23,10 +23,11 @@ public struct TheoryError: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Refuses fewer than two classes.
+  /// Refuses fewer than two classes, and more than doubles can count exactly enough.
   static func requireClasses(_ classes: Int) throws(TheoryError) {
-    guard classes >= 2 else {
-      throw TheoryError(parameter: "the number of classes C", value: "\(classes)", allowed: "at least 2")
+    guard (2...1_000_000_000).contains(classes) else {
+      throw TheoryError(
+        parameter: "the number of classes C", value: "\(classes)", allowed: "from 2 to 1000000000")
     }
   }
 
@@ -37,8 +38,13 @@ public struct TheoryError: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Refuses fewer dimensions than a simplex has.
+  /// Refuses fewer dimensions than a simplex has, and a matrix that memory may not hold.
   static func requireDimension(_ dimension: Int, classes: Int) throws(TheoryError) {
+    guard dimension < 1 || classes <= 500_000_000 / dimension else {
+      throw TheoryError(
+        parameter: "the feature dimension d", value: "\(dimension)",
+        allowed: "such that C d is at most 500000000")
+    }
     guard dimension >= classes - 1 else {
       throw TheoryError(
         parameter: "the feature dimension d", value: "\(dimension)",

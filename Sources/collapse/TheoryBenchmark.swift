@@ -55,7 +55,9 @@ extension BenchmarkCommand {
         let sorted = times.sorted()
         return Result(
           classes: classes, values: values, rounds: rounds,
-          milliseconds: .init(min: sorted[0], median: sorted[rounds / 2], max: sorted[rounds - 1]))
+          milliseconds: .init(
+            min: sorted[0], median: (sorted[(rounds - 1) / 2] + sorted[rounds / 2]) / 2,
+            max: sorted[rounds - 1]))
       }
       if output.json { return try print(JSONEncoder.collapsePretty.text(results)) }
       for result in results {

@@ -58,6 +58,16 @@ import Testing
     #expect(try theory("solve", "--classes", "2").output.contains("pairs of all 2 classes"))
   }
 
+  @Test func tablesHoldWhatJSONHolds() throws {
+    let lines = try theory(
+      "solve", "--lambda", "1.23456789e-5, 0.5", "--multiplier", "1e-3", "--feature-decay", "1e3"
+    )
+    .output.split(separator: "\n")
+    let cells = lines.map { $0.split(separator: " ") }
+    #expect(cells[2].first == "1.23456789e-05" && cells[2].count == 7 && cells[3].first == "0.5")
+    #expect(cells[2].dropFirst().allSatisfy { Double($0) != nil })
+  }
+
   @Test func expectReportsBothMeans() throws {
     let json = try theory("expect", "--alpha", "0.4", "--bound", "1e-3", "--seed", "3", "--json").json
     for kind in ["optimal", "amplified"] {
@@ -112,8 +122,13 @@ import Testing
 
   /// Arguments, and what the message must say.
   static let wrong: [(arguments: [String], words: [String])] = [
-    (["solve", "--classes", "1"], ["the number of classes C is 1; it must be at least 2"]),
-    (["solve", "--classes=-3"], ["C is -3"]),
+    (["solve", "--classes", "1"], ["the number of classes C is 1; it must be from 2 to 1000000000"]),
+    (["solve", "--classes", "-3"], ["C is -3"]),
+    (["solve", "--classes", "3000000000"], ["C is 3000000000"]),
+    (["solve", "--multiplier", "-3"], ["m is -3.0; it must be positive"]),
+    (["solve", "--lambda", "-0.1,0.5"], ["λ is -0.1"]),
+    (["expect", "--factor", "1e300"], ["which is too large for a loss"]),
+    (["minimise", "--dimension", "4611686018427387904"], ["C d is at most 500000000"]),
     (["solve", "--classes", "two"], ["--classes", "two"]),
     (["solve", "--multiplier", "0"], ["the multiplier m is 0.0; it must be positive and finite"]),
     (["solve", "--multiplier", "nan"], ["m is nan"]),
@@ -134,14 +149,17 @@ import Testing
     (["minimise", "--classifier-decay", "0"], ["λ_W is 0.0"]),
     (["minimise", "--nodes", "0"], ["the number of nodes is 0"]),
     (["minimise", "--starts", "0"], ["--starts is 0"]),
-    (["minimise", "--classes", "3000"], ["C² times the number of nodes", "at most 1e7"]),
-    (["figure", "features", "--classes", "2"], ["C is 2; it must be at least 3 for this figure"]),
+    (["minimise", "--classes", "3000"], ["C² min(C, d) times the number of nodes", "at most 2e8"]),
+    (["figure", "features", "--classes", "2"], ["C is 2; it must be at least 3 for the figure of features"]),
     (["figure", "shapes"], ["shapes", "features, profiles, phases"]),
-    (["figure", "--samples", "0"], ["--samples is 0"]),
+    (["figure", "--samples", "1"], ["--samples is 1"]),
+    (["figure", "phases", "--out", "/proc/none"], ["/proc/none cannot be made"]),
+    (["figure", "phases", "--out", "file"], ["file cannot be made (Not a directory)"]),
   ]
 
   @Test(arguments: wrong.indices) func refuses(index: Int) throws {
     let (arguments, words) = Self.wrong[index]
+    _ = try directory.write([], to: "file")
     let result = try ProgramRunner.run(["theory"] + arguments, in: directory.path)
     result.expectFailure(64, words)
     #expect(result.output.isEmpty)

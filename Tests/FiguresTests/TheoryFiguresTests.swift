@@ -11,25 +11,22 @@ import Theory
     try FixedClassifierModel(classes: 10, multiplier: 3, featureDecay: 1e-6)
   }
 
-  func layers(_ value: JSONValue?) throws -> [JSONValue] {
-    guard case .array(let list)? = value else { throw Failure(.internalError, "no list") }
-    return list
+  /// A figure's source.
+  func text(_ figure: some Figure) throws -> String {
+    String(decoding: try JSONEncoder().encode(figure.specification()), as: UTF8.self)
   }
 
   @Test func figureSixShowsItsLosses() throws {
     let figure = try TheoryFeaturesFigure(
       model: Self.paperModel(), samples: 3000, stream: RandomStream(seed: 2))
-    #expect(abs(figure.optimal.exact - 0.3333496289975943) < 1e-14)
-    #expect(abs(figure.amplified.exact - 0.33335315762706524) < 1e-14)
-    #expect(abs(figure.amplified.exact - figure.optimal.exact - figure.increase.exact) < 1e-15)
-    for loss in [figure.optimal, figure.amplified, figure.increase] {
+    #expect(abs(figure.losses.optimal.exact - 0.3333496289975943) < 1e-14)
+    #expect(abs(figure.losses.amplified.exact - 0.33335315762706524) < 1e-14)
+    for loss in [figure.losses.optimal, figure.losses.amplified, figure.losses.increase] {
       #expect(abs(loss.sampled.mean - loss.exact) < 5 * loss.sampled.standardError)
     }
-    guard case .object(let fields) = try figure.specification() else { return }
-    let text = try JSONEncoder().encode(fields["hconcat"])
-    let words = String(decoding: text, as: UTF8.self)
+    let words = try text(figure)
     #expect(words.contains("Loss 0.333350: optimal") && words.contains("Loss 0.333353: amplified"))
-    #expect(words.contains(String(format: "%.4f", figure.optimal.sampled.mean)))
+    #expect(words.contains(String(format: "%.4f", figure.losses.optimal.sampled.mean)))
   }
 
   /// Two panels, the same mixtures; same-class ones at three places along the rows, unchanged by the
@@ -72,14 +69,11 @@ import Theory
       try TheoryFeaturesFigure(model: model, stream: RandomStream(seed: 0))
     }
     // The profiles of two classes have no amplification; they are drawn all the same.
-    #expect(try "\(TheoryProfilesFigure(model: model).specification())".contains("Its loss"))
+    #expect(try text(TheoryProfilesFigure(model: model)).contains("Its loss"))
   }
 
   @Test func profilesReachTheEnds() throws {
-    guard case .object(let fields) = try TheoryProfilesFigure(model: Self.paperModel()).specification() else {
-      return
-    }
-    let text = String(decoding: try JSONEncoder().encode(fields["vconcat"]), as: UTF8.self)
+    let text = try text(TheoryProfilesFigure(model: Self.paperModel()))
     for line in ["of class i", "of each other class (K_λ)", "same class", "largest ε that costs 1e-5"] {
       #expect(text.contains(line))
     }
@@ -97,10 +91,45 @@ import Theory
       #expect(abs(check.found - check.expected) < 1e-6 * max(1, check.expected))
     }
     #expect(figure.checks.contains { $0.expected == 0 } && figure.checks.contains { $0.expected > 0 })
-    #expect(try "\(figure.specification())".contains("12 descents"))
+    #expect(try text(figure).contains("12 descents"))
+  }
+
+  /// Logits beyond what exp can take, and λ so small that scaling it to a whole number overflows.
+  @Test func extremesAreDrawn() throws {
+    let steep = try FixedClassifierModel(classes: 10, multiplier: 60, featureDecay: 1e-9)
+    let figures = try [
+      TheoryFeaturesFigure(model: steep, samples: 200, stream: RandomStream(seed: 1)),
+      TheoryFeaturesFigure(
+        model: Self.paperModel(), alpha: 0.001, samples: 3000, stream: RandomStream(seed: 1)),
+      TheoryFeaturesFigure(
+        model: FixedClassifierModel(classes: 1_000_000_000, multiplier: 3, featureDecay: 1e-6), samples: 20,
+        stream: RandomStream(seed: 1)),
+    ]
+    for figure in figures { #expect(try text(figure).count > 1000) }
+    #expect(
+      figures[0].panels[1].points.allSatisfy {
+        (0...1).contains($0.probabilityFirst) && (0...1).contains($0.probabilitySecond)
+      })
+    #expect(throws: TheoryError.self) {
+      try TheoryFeaturesFigure(model: steep, samples: 1, stream: RandomStream(seed: 1))
+    }
+  }
+
+  @Test func manyClassesHaveNoDescents() throws {
+    var told: [Int] = []
+    let few = try TheoryPhasesFigure(classes: 2, alpha: 0.4, starts: 3, stream: RandomStream(seed: 1)) {
+      told.append($0)
+    }
+    #expect(told == [1, 2, 3] && few.checks.count == 3)
+    let many = try TheoryPhasesFigure(classes: 1000, alpha: 2, stream: RandomStream(seed: 1))
+    #expect(many.checks.isEmpty)
+    let words = try text(many)
+    #expect(words.contains("without descents") && words.contains("α = 2") && words.contains("α = 0.4"))
   }
 
   @Test func shortNumbers() {
+    let small = 1e-307
+    #expect(small.rounded(digits: 3) == small)
     #expect(
       [3.0, 0.4, 1e-6, 1e-5, 1e6, 1e100].map(\.short) == ["3", "0.4", "1e-6", "1e-5", "1e6", "1e+100"])
   }

@@ -12,7 +12,7 @@ import Testing
     #expect(Amplification.paper.scaled(by: 2).profile(0.1) == 2 * epsilon(0.1))
   }
 
-  /// The increase against the losses of h and h̃ as vectors, and against long arithmetic where it is small.
+  /// The increase against the losses of h and h̃ as vectors; `ReferenceTests` has small ones.
   @Test func increaseIsTheDifferenceOfLosses() throws {
     var stream = RandomStream(seed: 1)
     let etf = try SimplexETF(classes: 6, dimension: 8, multiplier: 1.3, stream: &stream)
@@ -35,10 +35,7 @@ import Testing
           #expect(abs(found - expected) < 1e-12)
         }
       }
-      // Quadratic at 0: half the step, a quarter of the cost, to many digits.
-      let feature = try model.differentClass(lambda: lambda)
-      let ratio = feature.lossIncrease(1e-7) / feature.lossIncrease(0.5e-7)
-      #expect(abs(ratio - 4) < 1e-5 && feature.lossIncrease(0) == 0)
+      #expect(try model.differentClass(lambda: lambda).lossIncrease(0) == 0)
     }
   }
 
@@ -92,16 +89,42 @@ import Testing
     let model = try FixedClassifierModel(classes: 10, multiplier: 2, featureDecay: 0.01)
     for alpha in [0.4, 1] {
       let rule = try BetaRule.doubleExponential(alpha: alpha)
-      let mixtures = Mixture.draw(40_000, amongClasses: 3, alpha: alpha, stream: RandomStream(seed: 8))
+      let mixtures = try Mixture.draw(40_000, amongClasses: 3, alpha: alpha, stream: RandomStream(seed: 8))
       #expect(Set(mixtures.flatMap { [$0.first, $0.second] }) == [0, 1, 2])
-      for amplification in [nil, Amplification.paper] {
-        let exact = model.expectedLoss(rule, amplification: amplification).mean(amongClasses: 3)
-        let sample = model.sampledLoss(mixtures, amplification: amplification)
-        #expect(abs(sample.mean - exact) < 5 * sample.standardError && sample.standardError < 0.01)
+      let losses = model.losses(of: mixtures, amongClasses: 3, .paper, rule)
+      for mean in [losses.optimal, losses.amplified, losses.increase] {
+        #expect(abs(mean.sampled.mean - mean.exact) < 5 * mean.sampled.standardError)
+        #expect(mean.sampled.standardError < 0.01)
       }
-      let increase = model.sampledIncrease(mixtures, .paper)
-      let exact = model.expectedIncrease(rule, .paper).mean(amongClasses: 3)
-      #expect(abs(increase.mean - exact) < 5 * increase.standardError)
+      let exact = losses.amplified.exact - losses.optimal.exact
+      #expect(abs(exact - losses.increase.exact) < 1e-15)
+      #expect(losses.increase.sampled.standardError < 0.1 * losses.optimal.sampled.standardError)
     }
+  }
+
+  @Test func refusesToDrawNothing() {
+    for (count, classes, alpha) in [(0, 3, 1.0), (5, 0, 1), (5, 3, 0), (5, 3, .nan), (-1, 3, 1)] {
+      #expect(throws: TheoryError.self) {
+        try Mixture.draw(count, amongClasses: classes, alpha: alpha, stream: RandomStream(seed: 0))
+      }
+    }
+  }
+
+  /// Models whose m² or ε m² leaves the doubles still end.
+  @Test func extremesEnd() throws {
+    let tiny = try FixedClassifierModel(classes: 10, multiplier: 1e-170, featureDecay: 1e-300)
+      .differentClass(lambda: 0.3)
+    #expect(try tiny.amplitudes(withinIncrease: 1e-4).upperBound > 1e300)
+    let large = try FixedClassifierModel(classes: 10, multiplier: 1e120, featureDecay: 1)
+      .differentClass(lambda: 0.3)
+    #expect(try large.amplitudes(withinIncrease: 1e-4).upperBound > 0)
+    #expect(largestArgument(within: 1) { _ in 0 } == .infinity)
+    #expect(largestArgument(within: 1) { _ in .nan } == 0)
+    // A factor is found where the given one costs less than any double.
+    let model = try FixedClassifierModel(classes: 10, multiplier: 3, featureDecay: 1e-6)
+    let factor = try model.largestFactor(
+      of: Amplification.paper.scaled(by: 1e-170), withinIncrease: 1e-4, amongClasses: 3,
+      BetaRule.doubleExponential(alpha: 1))
+    #expect(abs(factor / 4.68667e170 - 1) < 1e-5)
   }
 }

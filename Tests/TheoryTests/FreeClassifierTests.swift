@@ -21,7 +21,7 @@ import Testing
     var classifiers: [[Double]] = []
     for seed in 0..<3 as Range<UInt64> {
       let found = problem.minimize(stream: RandomStream(seed: seed))
-      #expect(found.hasConverged && found.gradientNorm <= 1e-11 && found.featureGradientNorm < 1e-12)
+      #expect(found.hasConverged && found.relativeGradient <= 1e-8 && found.relativeFeatureGradient < 1e-9)
       #expect(abs(found.loss - expected.loss) < 1e-13)
       #expect(abs(found.multiplier / expected.multiplier - 1) < 1e-7)
       #expect(found.etfError < 1e-6 && found.featureError < 1e-6)
@@ -53,6 +53,40 @@ import Testing
     // m² is proportional to the distance from the boundary.
     let ratio = try multiplier(1 - 1e-6) / multiplier(1 - 4e-6)
     #expect(abs(ratio - 0.5) < 1e-3)
+  }
+
+  /// At the boundary, and a rounding error below it: an answer, and the right one.
+  @Test(arguments: [3, 4, 12, 1000]) func boundaryItselfHasAnOptimum(classes: Int) throws {
+    let rule = try BetaRule.doubleExponential(alpha: 1)
+    let critical = FreeClassifierOptimum.criticalProduct(classes: classes, rule)
+    #expect(abs(critical / FreeClassifierOptimum.criticalProduct(classes: classes, alpha: 1) - 1) < 1e-14)
+    func optimum(_ product: Double) throws -> FreeClassifierOptimum {
+      try FreeClassifierOptimum(classes: classes, classifierDecay: 1, featureDecay: product, rule)
+    }
+    #expect(try optimum(critical).multiplier == 0 && optimum(critical.nextUp).multiplier == 0)
+    // m² is proportional to the distance, down to one unit of the last place.
+    let far = try optimum(critical * (1 - 1e-7))
+    let unit = pow(far.multiplier, 2) / (critical - far.featureDecay)
+    var product = critical
+    for _ in 0..<4 {
+      product = product.nextDown
+      let near = try optimum(product)
+      #expect(abs(pow(near.multiplier, 2) / (critical - product) / unit - 1) < 1e-4)
+      #expect(abs(near.loss - log(Double(classes))) < 1e-14)
+    }
+  }
+
+  /// The gradient is measured by λ_W: what is called converged is close to m*, however small the decays.
+  @Test(arguments: [(1e-12, 1e-3), (1e-8, 1e-8), (1e10, 1e-16), (1e-4, 1e-9)])
+  func convergenceIsRelative(classifierDecay: Double, featureDecay: Double) throws {
+    let rule = try BetaRule.gaussJacobi(alpha: 1, count: 5)
+    let expected = try FreeClassifierOptimum(
+      classes: 4, classifierDecay: classifierDecay, featureDecay: featureDecay, rule)
+    let found = try FreeClassifierProblem(
+      classes: 4, dimension: 4, classifierDecay: classifierDecay, featureDecay: featureDecay, rule
+    ).minimize(stream: RandomStream(seed: 2))
+    #expect(abs(found.multiplier / expected.multiplier - 1) < 1e-6 && found.etfError < 1e-6)
+    #expect(found.hasConverged || found.relativeGradient < 1e-6)
   }
 
   @Test func descentFindsBothSidesOfTheBoundary() throws {
@@ -99,15 +133,15 @@ import Testing
     let problem = try FreeClassifierProblem(
       classes: 4, dimension: 3, classifierDecay: 1e-3, featureDecay: 1e-3, rule)
     let found = problem.minimize(stream: RandomStream(seed: 1), iterations: 2)
-    #expect(!found.hasConverged && found.iterations == 2 && found.gradientNorm > 1e-6)
+    #expect(!found.hasConverged && found.iterations == 2 && found.relativeGradient > 1e-6)
   }
 
   @Test func refusesWhatIsOutsideItsRange() throws {
     let rule = try BetaRule.gaussJacobi(alpha: 1, count: 4)
     let attempts: [(Int, Int, Double, Double, String)] = [
       (1, 3, 1, 1, "C is 1"), (4, 2, 1, 1, "d is 2"), (4, 3, 0, 1, "λ_W is 0.0"),
-      (4, 3, 1, .nan, "λ_H is nan"),
-      (5000, 5000, 1, 1, "C² times the number of nodes"),
+      (4, 3, 1, .nan, "λ_H is nan"), (4, .max, 1, 1, "C d is at most 500000000"),
+      (5000, 5000, 1, 1, "C² min(C, d) times the number of nodes"),
     ]
     for (classes, dimension, classifierDecay, featureDecay, words) in attempts {
       #expect {

@@ -20,6 +20,15 @@ struct TheoryReferences: Decodable {
     }
   }
 
+  /// What an amplification adds to the loss at a solution.
+  struct Increase: Decodable, CustomStringConvertible {
+    let classes: Int
+    let multiplier, featureDecay, lambda, epsilon: Double
+    let increase: String
+
+    var description: String { "C \(classes), m \(multiplier), λ \(lambda), ε \(epsilon)" }
+  }
+
   /// Mean losses over λ ~ Beta(α, α).
   struct Expectation: Decodable, CustomStringConvertible {
     let classes: Int
@@ -40,6 +49,7 @@ struct TheoryReferences: Decodable {
   }
 
   let solutions: [Solution]
+  let increases: [Increase]
   let expectations: [Expectation]
   let jointMinima: [JointMinimum]
 
@@ -83,6 +93,20 @@ func relativeError(_ found: Double, _ expected: String) -> Double {
     for (name, worst) in worst.sorted(by: { $0.key < $1.key }) {
       print("largest relative error, \(name): \(worst.error) at \(worst.place)")
     }
+  }
+
+  /// Down to increases of 1e-20 and less, which no difference of two losses would show.
+  @Test func increasesHaveElevenDigits() throws {
+    let increases = TheoryReferences.shared.increases
+    #expect(increases.count >= 100)
+    for expected in increases {
+      let feature = try FixedClassifierModel(
+        classes: expected.classes, multiplier: expected.multiplier, featureDecay: expected.featureDecay
+      ).differentClass(lambda: expected.lambda)
+      let error = relativeError(feature.lossIncrease(expected.epsilon), expected.increase)
+      #expect(error <= 1e-11, "\(expected): \(error)")
+    }
+    #expect(increases.contains { (Double($0.increase) ?? 1) < 1e-19 })
   }
 
   @Test(arguments: TheoryReferences.shared.expectations)

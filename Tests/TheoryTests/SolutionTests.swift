@@ -89,8 +89,7 @@ import Testing
     for (model, lambda) in points {
       let feature = try model.differentClass(lambda: lambda)
       let place = "C \(model.classes), m \(model.multiplier), λ_H \(model.featureDecay), λ \(lambda)"
-      // The equations themselves lose up to C of the digits where λ_H is large.
-      #expect(feature.residuals.largest < 1e-14 * (100 + 4 * Double(model.classes)), "\(place)")
+      #expect(feature.residuals.largest < 2e-13, "\(place)")
       for value in [feature.norm, feature.loss, feature.crossEntropy, feature.penalty] {
         #expect(value.isFinite && value >= 0, "\(place)")
       }
@@ -131,6 +130,22 @@ import Testing
     }
   }
 
+  /// Beyond the ranges that are promised: nothing overflows, nothing vanishes that should not.
+  @Test func farExtremesHaveAnswers() throws {
+    for (classes, multiplier, featureDecay) in [
+      (1_000_000_000, 1e-3, 1e3), (2, 1, 1e-249), (2, 1, 1e249), (10, 1, 1e200), (7, 1e-120, 1e-300),
+    ] {
+      let model = try FixedClassifierModel(
+        classes: classes, multiplier: multiplier, featureDecay: featureDecay)
+      for lambda in [0, 1e-300, 0.3, 0.5, 1] {
+        let feature = try model.differentClass(lambda: lambda)
+        #expect(feature.residuals.largest < 1e-12, "C \(classes), λ_H \(featureDecay), λ \(lambda)")
+        #expect(feature.norm.isFinite && feature.loss.isFinite)
+        #expect(feature.norm > 0 || (classes == 2 && lambda == 0.5))
+      }
+    }
+  }
+
   @Test func manyAtOnceAreTheSame() throws {
     let model = try FixedClassifierModel(classes: 10, multiplier: 3, featureDecay: 1e-6)
     let lambdas = (0...100).map { Double($0) / 100 }
@@ -146,7 +161,7 @@ import Testing
     func model(_ classes: Int = 10, _ multiplier: Double = 1, _ decay: Double = 1) throws {
       _ = try FixedClassifierModel(classes: classes, multiplier: multiplier, featureDecay: decay)
     }
-    #expect(refusal { try model(1) } == "the number of classes C is 1; it must be at least 2")
+    #expect(refusal { try model(1) } == "the number of classes C is 1; it must be from 2 to 1000000000")
     for bad in [0, -1, .nan, .infinity] {
       #expect(refusal { try model(3, bad) } == "the multiplier m is \(bad); it must be positive and finite")
       #expect(refusal { try model(3, 1, bad) }?.hasPrefix("the feature decay λ_H is \(bad)") == true)
