@@ -27,10 +27,15 @@ extension TheoryCommand {
     @OptionGroup var output: JSONOption
 
     private struct SameClass: Encodable {
-      let K, logit, norm, loss, residual: Double
+      let k, logit, norm, loss, residual: Double
+
+      enum CodingKeys: String, CodingKey {
+        case logit, norm, loss, residual
+        case k = "K"
+      }
 
       init(_ feature: MixedFeature) {
-        K = feature.otherLogit
+        k = feature.otherLogit
         logit = feature.logitFirst
         norm = feature.norm
         loss = feature.loss
@@ -39,18 +44,19 @@ extension TheoryCommand {
     }
 
     private struct DifferentClass: Encodable {
-      let lambda, K, logitFirst, logitSecond, norm, loss, residual: Double
+      let lambda, k, logitFirst, logitSecond, norm, loss, residual: Double
       let branch: MixedFeature.Branch
 
       enum CodingKeys: String, CodingKey {
-        case lambda, K, norm, loss, residual, branch
+        case lambda, norm, loss, residual, branch
+        case k = "K"
         case logitFirst = "logit_first"
         case logitSecond = "logit_second"
       }
 
       init(_ feature: MixedFeature) {
         lambda = feature.lambda
-        K = feature.otherLogit
+        k = feature.otherLogit
         logitFirst = feature.logitFirst
         logitSecond = feature.logitSecond
         norm = feature.norm
@@ -110,11 +116,11 @@ extension TheoryCommand {
       let rows =
         [
           ["λ", "logit of i", "logit of i'", "K_λ", "norm", "loss", "residual"],
-          row("same class", [same.logit, same.K, same.K, same.norm, same.loss], same.residual),
+          row("same class", [same.logit, same.k, same.k, same.norm, same.loss], same.residual),
         ]
         + result.differentClass.map {
           row(
-            String(format: "%.12g", $0.lambda), [$0.logitFirst, $0.logitSecond, $0.K, $0.norm, $0.loss],
+            String(format: "%.12g", $0.lambda), [$0.logitFirst, $0.logitSecond, $0.k, $0.norm, $0.loss],
             $0.residual)
         }
       func number(_ value: Double?) -> String { value.map { String(format: "%.12g", $0) } ?? "none" }
