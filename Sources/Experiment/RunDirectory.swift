@@ -59,7 +59,7 @@ public struct RunDirectory: Sendable {
     let run = RunDirectory(path)
     let parent = run.path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
       separator: "/")
-    try makeDirectory(parent)
+    try makeDirectory(parent, for: path)
     // Of two processes that choose the same name, the system lets one make it.
     guard mkdir(run.path, 0o777) == 0 else {
       if errno == EEXIST { return nil }
@@ -77,18 +77,19 @@ public struct RunDirectory: Sendable {
 
   /// Makes a directory and those above it, unless they are there.
   ///
+  /// - Parameter purpose: the directory below it that this is for, which a failure then names.
   /// - Throws: `Failure` with the system's reason.
-  public static func makeDirectory(_ path: String) throws {
+  public static func makeDirectory(_ path: String, for purpose: String? = nil) throws {
     var partial = path.hasPrefix("/") ? "/" : ""
     for component in path.split(separator: "/") {
       partial += component + "/"
       if mkdir(partial, 0o777) == 0 { continue }
-      guard errno == EEXIST else { throw notMade(path) }
+      guard errno == EEXIST else { throw notMade(purpose ?? path) }
       var isDirectory: ObjCBool = false
       guard FileManager.default.fileExists(atPath: partial, isDirectory: &isDirectory), isDirectory.boolValue
       else {
         errno = ENOTDIR
-        throw notMade(path)
+        throw notMade(purpose ?? path)
       }
     }
   }
