@@ -7,36 +7,100 @@ public struct UnknownModel: Error, CustomStringConvertible, Equatable {
   public var name: String
 
   public var description: String {
-    "there is no model \"\(name)\"; WideResNets are named wrn-DEPTH-WIDTH with depth 6n + 4, such as "
+    "there is no model \"\(name)\"; WideResNets are named wrn-DEPTH-WIDTH with depth 6n + 4 and vision "
+      + "transformers vit-SIZE-PATCH with size ti, s or b, such as "
       + ModelRegistry.examples.joined(separator: ", ")
   }
+}
+
+/// A network that cannot take images of a size.
+public struct UnfitImages: Error, CustomStringConvertible, Equatable {
+  /// The network.
+  public var name: String
+  /// Side of its patches.
+  public var patch: Int
+  /// What it was to take.
+  public var imageSize: ImageSize
+
+  public var description: String {
+    "\(name) cuts images into patches of \(patch)×\(patch) pixels, which do not divide \(imageSize)"
+  }
+}
+
+/// Height and width of images in pixels.
+public struct ImageSize: Sendable, Equatable, CustomStringConvertible {
+  public var height: Int
+  public var width: Int
+
+  /// A size.
+  public init(height: Int, width: Int) {
+    self.height = height
+    self.width = width
+  }
+
+  public var description: String { "\(height)×\(width)" }
 }
 
 /// Networks by name.
 public enum ModelRegistry {
   /// Names to show to those who ask.
-  public static let examples = ["wrn-10-1", "wrn-16-2", "wrn-28-10", "wrn-40-10"]
+  public static let examples = [
+    "wrn-10-1", "wrn-16-2", "wrn-28-10", "wrn-40-10", "vit-ti-4", "vit-s-4", "vit-b-4",
+  ]
 
-  /// The configuration that a name such as "wrn-16-2" stands for.
+  /// What a name stands for, apart from the data.
+  enum Architecture: Equatable {
+    case wideResNet(depth: Int, width: Int)
+    /// Widths and heads as in DeiT (Touvron et al., ICML 2021) and the original paper; depth 12.
+    case visionTransformer(width: Int, heads: Int, patch: Int)
+  }
+
+  /// Refuses a name that no network has.
   ///
-  /// - Throws: `UnknownModel` if the name does not have that form.
-  public static func wideResNet(_ name: String, channels: Int, classes: Int) throws
-    -> WideResNet.Configuration
-  {
-    let parts = name.split(separator: "-", omittingEmptySubsequences: false)
-    guard parts.count == 3, parts[0] == "wrn", let depth = Int(parts[1]), let width = Int(parts[2]),
-      depth >= 10, (depth - 4) % 6 == 0, (1...64).contains(width), depth <= 1000
-    else { throw UnknownModel(name: name) }
-    return .init(depth: depth, width: width, channels: channels, classes: classes)
+  /// - Throws: `UnknownModel`.
+  public static func check(_ name: String) throws { _ = try architecture(name) }
+
+  /// The architecture that a name such as "wrn-16-2" or "vit-b-4" stands for.
+  static func architecture(_ name: String) throws -> Architecture {
+    let parts = name.split(separator: "-", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 3, let last = Int(parts[2]) else { throw UnknownModel(name: name) }
+    switch (parts[0], Int(parts[1]), parts[1]) {
+    case ("wrn", let depth?, _)
+    where (10...1000).contains(depth) && (depth - 4) % 6 == 0 && (1...64).contains(last):
+      return .wideResNet(depth: depth, width: last)
+    case ("vit", _, let size) where (1...64).contains(last):
+      guard let (width, heads) = ["ti": (192, 3), "s": (384, 6), "b": (768, 12)][size] else {
+        throw UnknownModel(name: name)
+      }
+      return .visionTransformer(width: width, heads: heads, patch: last)
+    default: throw UnknownModel(name: name)
+    }
   }
 
   /// A network with fresh weights.
   ///
-  /// - Parameter seed: of the initial weights.
+  /// - Parameters:
+  ///   - imageSize: of the images that it is to take; a WideResNet takes any.
+  ///   - seed: of the initial weights.
+  /// - Throws: `UnknownModel`, `UnfitImages`.
   public static func make(
-    _ name: String, channels: Int, classes: Int, seed: UInt64, device: Device = .cpu
+    _ name: String, channels: Int, classes: Int, imageSize: ImageSize = ImageSize(height: 32, width: 32),
+    seed: UInt64, device: Device = .cpu
   ) throws -> any Classifier {
-    let configuration = try wideResNet(name, channels: channels, classes: classes)
-    return WideResNet(configuration, try Variables(seed: seed, device: device))
+    let architecture = try architecture(name)
+    switch architecture {
+    case .wideResNet(let depth, let width):
+      return WideResNet(
+        .init(depth: depth, width: width, channels: channels, classes: classes),
+        try Variables(seed: seed, device: device))
+    case .visionTransformer(let width, let heads, let patch):
+      guard imageSize.height % patch == 0, imageSize.width % patch == 0 else {
+        throw UnfitImages(name: name, patch: patch, imageSize: imageSize)
+      }
+      return VisionTransformer(
+        .init(
+          width: width, depth: 12, heads: heads, patch: patch, imageSize: imageSize, channels: channels,
+          classes: classes), try Variables(seed: seed, device: device))
+    }
   }
 }

@@ -68,7 +68,7 @@ public struct BatchNorm2d {
   }
 }
 
-/// An affine map with PyTorch's initial weights, uniform in ±1/√inputs, and bias zero.
+/// An affine map, by default with PyTorch's initial weights, uniform in ±1/√inputs, and bias zero.
 public struct Linear {
   /// Outputs × inputs.
   public let weight: Tensor
@@ -76,11 +76,36 @@ public struct Linear {
   public let bias: Tensor
 
   /// Makes `weight` and `bias` in `scope`.
-  public init(_ scope: Scope, inputs: Int, outputs: Int) {
-    weight = scope.parameter("weight", [outputs, inputs], .uniform(bound: 1 / Double(inputs).squareRoot()))
+  ///
+  /// - Parameter weights: how the weight starts.
+  public init(_ scope: Scope, inputs: Int, outputs: Int, weights: Initializer? = nil) {
+    weight = scope.parameter(
+      "weight", [outputs, inputs], weights ?? .uniform(bound: 1 / Double(inputs).squareRoot()))
     bias = scope.parameter("bias", [outputs], .constant(0))
   }
 
-  /// N×inputs to N×outputs.
+  /// …×inputs to …×outputs.
   public func callAsFunction(_ x: Tensor) -> Tensor { x.linear(weight.to(x.dtype), bias: bias.to(x.dtype)) }
+}
+
+/// Normalisation of each token over its width (Ba, Kiros & Hinton, 2016), with timm's constant.
+///
+/// Parameters are `float32` whatever the input's type.
+public struct LayerNorm {
+  /// Scale, 1 at first.
+  public let weight: Tensor
+  /// Shift, 0 at first.
+  public let bias: Tensor
+  static let epsilon = 1e-6
+
+  /// Makes `weight` and `bias` in `scope`.
+  public init(_ scope: Scope, width: Int) {
+    weight = scope.parameter("weight", [width], .constant(1))
+    bias = scope.parameter("bias", [width], .constant(0))
+  }
+
+  /// …×width to the same.
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.layerNorm(weight: weight.to(x.dtype), bias: bias.to(x.dtype), epsilon: Self.epsilon)
+  }
 }

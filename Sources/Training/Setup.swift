@@ -35,7 +35,7 @@ public struct Setup {
 
     // Before the data: a mistyped name should not wait for a download.
     do {
-      _ = try ModelRegistry.wideResNet(asked.model.name, channels: 1, classes: 2)
+      try ModelRegistry.check(asked.model.name)
     } catch let error as UnknownModel {
       let hint = suggestion(for: asked.model.name, among: ModelRegistry.examples)
       throw Failure(.usage, "model.name: \(error.description).\(hint)")
@@ -49,9 +49,16 @@ public struct Setup {
       classes: asked.data.classes, trainLimit: asked.data.trainLimit, testLimit: asked.data.testLimit
     ).on(device)
     streams = RunStreams(seed: asked.seed)
-    model = try ModelRegistry.make(
-      asked.model.name, channels: dataset.channels, classes: dataset.classes, seed: streams.initialization,
-      device: device)
+    let size = ImageSize(height: dataset.size.height, width: dataset.size.width)
+    do {
+      model = try ModelRegistry.make(
+        asked.model.name, channels: dataset.channels, classes: dataset.classes,
+        imageSize: size, seed: streams.initialization, device: device)
+    } catch let error as UnfitImages {
+      throw Failure(
+        .usage, "model.name: \(error.description), the images of \(dataset.name).",
+        remedies: ["Choose a patch that divides both, such as in vit-ti-1, or a WideResNet."])
+    }
     self.configuration = configuration
     try checkFit()
   }

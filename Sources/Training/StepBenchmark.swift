@@ -37,6 +37,7 @@ public struct StepBenchmark: Codable, Sendable {
     let streams = RunStreams(seed: 0)
     let network = try ModelRegistry.make(
       benchmark.model, channels: benchmark.channels, classes: benchmark.classes,
+      imageSize: ImageSize(height: benchmark.imageSize, width: benchmark.imageSize),
       seed: streams.initialization, device: device)
     let dataset = try Self.randomImages(benchmark).on(device)
     let batches = TrainingBatches(

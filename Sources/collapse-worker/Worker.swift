@@ -109,6 +109,7 @@ extension Failure {
       self.init(status, error.reason, remedies: error.remedies)
     case let error as ToolError: self.init(.missing, error.reason + ".")
     case let error as UnknownModel: self.init(.usage, error.description + ".")
+    case let error as UnfitImages: self.init(.usage, error.description + ".")
     case let error as SafetensorsError: self.init(.badData, error.description + ".")
     case let error as LoadingError: self.init(.badData, error.description + ".")
     case let error as TorchError:

@@ -1,0 +1,142 @@
+import Foundation
+import NN
+import Testing
+import Torch
+
+@testable import Models
+
+/// Every registered network against PyTorch, with the numbers of Tests/References/make_architectures.py.
+@Suite struct ArchitectureTests {
+  struct Reference: Decodable, CustomStringConvertible {
+    let name: String
+    let channels, classes, height, width: Int
+    let shapes: [String: [Int]]
+    let features, logits: [Double]
+    let loss: Double
+    /// Norm, and product with the scattered numbers.
+    let gradients: [String: [Double]]
+    /// Norms of the class token, layer after layer.
+    let trajectory: [Double]
+
+    var description: String { "\(name) on \(channels)×\(height)×\(width)" }
+  }
+
+  struct Count: Decodable {
+    let name: String
+    let channels, classes, height, width, parameters: Int
+  }
+
+  struct File: Decodable {
+    let architectures: [Reference]
+    let counts: [Count]
+  }
+
+  static let file: File = {
+    do {
+      let url = try #require(Bundle.module.url(forResource: "Fixtures/architectures", withExtension: "json"))
+      return try JSONDecoder().decode(File.self, from: Data(contentsOf: url))
+    } catch {
+      fatalError("architectures.json: \(error)")
+    }
+  }()
+
+  static let remainder = Operator("aten::remainder", "Scalar")
+
+  /// Numbers in −1 to 1 without visible order.
+  static func scatter(_ count: Int, _ place: Int) -> Tensor {
+    let i = Tensor.range(count)
+    let modulus = 2_147_483_647
+    var x = remainder(.tensor(i * Tensor([7919]) + Tensor([place * 104_729 + 12_345])), .int(modulus))
+    for _ in 0..<2 { x = remainder(.tensor(x * x + i), .int(modulus)) }
+    return x.to(.float64) / Tensor([Double(modulus)]) * 2 - Tensor([1.0])
+  }
+
+  static func formula(_ name: String, _ shape: [Int], _ place: Int) -> Tensor {
+    let u = scatter(shape.reduce(1, *), place).reshaped(shape)
+    let one = Tensor([1.0])
+    if name.hasSuffix("running_var") { return one + u * 0.5 }
+    if shape.count == 1 { return name.hasSuffix("weight") ? one + u * 0.2 : u * 0.1 }
+    return u * (3 / Double(shape.dropFirst().reduce(1, *))).squareRoot()
+  }
+
+  static func distance(_ found: [Double], _ expected: [Double]) -> Double {
+    let difference = zip(found, expected).reduce(0) { $0 + pow($1.0 - $1.1, 2) }
+    let size = expected.reduce(0) { $0 + $1 * $1 }
+    return found.count == expected.count ? (difference / size).squareRoot() : .infinity
+  }
+
+  @Test(arguments: file.architectures) func agreesWithPyTorch(reference: Reference) throws {
+    let model = try ModelRegistry.make(
+      reference.name, channels: reference.channels, classes: reference.classes,
+      imageSize: ImageSize(height: reference.height, width: reference.width), seed: 0)
+    let names = reference.shapes.keys.sorted()
+    var weights: [String: Tensor] = [:]
+    for (place, name) in names.enumerated() {
+      weights[name] = Self.formula(name, reference.shapes[name]!, place).to(.float32)
+    }
+    // Exactly PyTorch's names and shapes: loading refuses missing and unknown ones.
+    try model.variables.load(weights)
+    #expect(model.variables.entries.map(\.name).sorted() == names)
+    weights = [:]
+
+    let shape = [2, reference.channels, reference.height, reference.width]
+    let images = Self.scatter(shape.reduce(1, *), 500).to(.float32).reshaped(shape).contiguous(.channelsLast)
+    let weightsOfClasses = Self.scatter(2 * reference.classes, 501).reshaped([2, reference.classes])
+    let magnitudes = (weightsOfClasses * weightsOfClasses).squareRoot()
+    let targets = (magnitudes / magnitudes.sum([1], keepDimensions: true)).to(.float32)
+    let (output, loss) = try checkingErrors {
+      let output = model(images, .running)
+      return (output, Loss.crossEntropy(output.logits, targets))
+    }
+    let features = try output.features.to(.float64).reshaped([-1]).array(Double.self)
+    #expect(Self.distance(Array(features.prefix(64)), reference.features) < 1e-4)
+    #expect(
+      try Self.distance(output.logits.to(.float64).reshaped([-1]).array(Double.self), reference.logits) < 1e-4
+    )
+    #expect(try abs(loss.item() / reference.loss - 1) < 1e-5)
+    try loss.backward()
+    for entry in model.variables.entries where entry.isTrained {
+      let gradient = try #require(entry.tensor.gradient).to(.float64).contiguous().reshaped([-1])
+      let expected = try #require(reference.gradients[entry.name])
+      let place = try #require(names.firstIndex(of: entry.name))
+      let product = try (gradient * Self.scatter(gradient.count, 1000 + place)).sum([0]).item()
+      let norm = try gradient.norm([0]).item()
+      #expect(abs(norm / expected[0] - 1) < 1e-3, "\(entry.name)")
+      #expect(abs(product - expected[1]) < 1e-3 * expected[0], "\(entry.name)")
+    }
+    if let transformer = model as? VisionTransformer {
+      let (tokens, again) = transformer.trajectory(images)
+      let norms = try tokens.map { try $0.to(.float64).reshaped([-1]).norm([0]).item() }
+      #expect(Self.distance(norms, reference.trajectory) < 1e-4)
+      #expect(try again.logits.array(Float.self) == output.logits.array(Float.self))
+    }
+  }
+
+  /// The counts of the paper's networks.
+  @Test func parameterCounts() throws {
+    #expect(
+      Self.file.counts.map(\.parameters) == [55_841_754, 55_899_444, 55_841_466, 85_152_010, 85_221_220])
+    for count in Self.file.counts {
+      let model = try ModelRegistry.make(
+        count.name, channels: count.channels, classes: count.classes,
+        imageSize: ImageSize(height: count.height, width: count.width), seed: 0)
+      #expect(model.variables.parameterCount == count.parameters, "\(count.name)")
+    }
+  }
+
+  @Test(arguments: [
+    "wrn-16", "wrn-17-2", "vgg-16-2", "wrn-16-0", "wrn--16-2", "", "vit-l-4", "vit-ti-0", "vit-4-ti",
+    "vit-ti-4-1",
+  ]) func unknownNames(name: String) {
+    #expect(throws: UnknownModel.self) { try ModelRegistry.make(name, channels: 3, classes: 10, seed: 0) }
+  }
+
+  @Test func patchesDivideImages() throws {
+    #expect {
+      try ModelRegistry.make(
+        "vit-ti-4", channels: 1, classes: 10, imageSize: ImageSize(height: 30, width: 28), seed: 0)
+    } throws: {
+      "\($0)" == "vit-ti-4 cuts images into patches of 4×4 pixels, which do not divide 30×28"
+    }
+  }
+}
