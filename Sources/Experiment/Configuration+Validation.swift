@@ -39,6 +39,14 @@ extension Configuration {
     try natural(data.padding, "data.padding", upTo: 1000)
     try positive(mixup.alpha, "mixup.alpha")
     try positive(optimizer.learningRate, "optimizer.learning_rate")
+    try require((0..<1).contains(labelSmoothing), "label_smoothing", labelSmoothing, "in [0, 1)")
+    for (key, beta) in [("beta1", optimizer.beta1), ("beta2", optimizer.beta2)] {
+      try require((0..<1).contains(beta), "optimizer.\(key)", beta, "in [0, 1)")
+    }
+    try positive(optimizer.epsilon, "optimizer.epsilon")
+    try require(
+      optimizer.gradientClip >= 0 && optimizer.gradientClip.isFinite, "optimizer.gradient_clip",
+      optimizer.gradientClip, "0 (off) or more")
     try require(
       (0..<1).contains(optimizer.momentum), "optimizer.momentum", optimizer.momentum, "in [0, 1)")
     try require(

@@ -33,6 +33,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var data = Data()
   public var model = Model()
   public var loss = Loss.crossEntropy
+  /// Share of each target that is spread evenly over all classes (Szegedy et al., CVPR 2016); 0: none.
+  public var labelSmoothing = 0.0
   public var mixup = Mixup()
   public var optimizer = Optimizer()
   public var schedule = Schedule()
@@ -116,17 +118,37 @@ public struct Configuration: Codable, Sendable, Equatable {
     case batch, sample
   }
 
-  /// Stochastic gradient descent.
+  /// How parameters follow their gradients.
   public struct Optimizer: Codable, Sendable, Equatable {
+    public var kind = Kind.sgd
     public var learningRate = 0.1
-    public var momentum = 0.9
+    /// Coefficient of ½‖θ‖² in the loss; with `adamw`, of the parameter in the step.
     public var weightDecay = 1e-4
+    /// For `sgd`.
+    public var momentum = 0.9
     public var nesterov = false
+    /// For `adam` and `adamw`: decay rates of the averages of gradients and of their squares.
+    public var beta1 = 0.9
+    public var beta2 = 0.999
+    public var epsilon = 1e-8
+    /// The most that the norm of all gradients may be; 0 leaves them as they are.
+    public var gradientClip = 0.0
+
+    /// The optimisers by name.
+    public enum Kind: String, ConfigurationChoice {
+      /// Stochastic gradient descent.
+      case sgd
+      /// Weight decay within the gradient.
+      case adam
+      /// Weight decay beside the gradient.
+      case adamw
+    }
 
     enum CodingKeys: String, CodingKey {
-      case momentum, nesterov
+      case kind, momentum, nesterov, beta1, beta2, epsilon
       case learningRate = "learning_rate"
       case weightDecay = "weight_decay"
+      case gradientClip = "gradient_clip"
     }
   }
 
@@ -201,6 +223,7 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   enum CodingKeys: String, CodingKey {
     case name, seed, device, precision, threads, data, model, loss, mixup, optimizer, schedule, epochs
+    case labelSmoothing = "label_smoothing"
     case batchSize = "batch_size"
     case evaluation, capture
   }

@@ -3,6 +3,7 @@ public enum Presets {
   /// Their YAML by name.
   public static let all: [String: String] = [
     "demo": text(PackageResources.demo_yaml),
+    "vit-ti-4-fashion-mnist": text(PackageResources.vit_ti_4_fashion_mnist_yaml),
     "wrn-16-2-fashion-mnist": text(PackageResources.wrn_16_2_fashion_mnist_yaml),
   ]
 

@@ -30,17 +30,19 @@ struct Checkpoint {
     }
   }
 
-  private static let version = "1"
+  private static let version = "2"
   private static let weightPrefix = "weight/"
-  private static let velocityPrefix = "velocity/"
+  private static let optimizerPrefix = "optimizer/"
 
   /// Writes the state to go on from and, for other programs, the weights alone; each atomically.
   ///
   /// - Parameter origin: what the run depends on beside it.
-  func write(_ model: any Classifier, _ optimizer: SGD, _ origin: Origin, to run: RunDirectory) throws {
+  func write(_ model: any Classifier, _ optimizer: any Optimizer, _ origin: Origin, to run: RunDirectory)
+    throws
+  {
     let weights = model.variables.snapshot()
     var state = Dictionary(uniqueKeysWithValues: weights.map { (Self.weightPrefix + $0.key, $0.value) })
-    for (name, velocity) in optimizer.state() { state[Self.velocityPrefix + name] = velocity }
+    for (name, tensor) in optimizer.state() { state[Self.optimizerPrefix + name] = tensor }
     let metadata = [
       "format": "collapse-state", "version": Self.version, "epoch": "\(epoch)", "step": "\(step)",
       // As bits: a decimal number might not come back the same.
@@ -71,7 +73,8 @@ extension Checkpoint {
   ///   - steps: of an epoch.
   /// - Throws: `Failure` naming the file and the first thing in it that does not fit.
   init?(
-    from run: RunDirectory, into model: any Classifier, _ optimizer: SGD, _ origin: Origin, epochs: Int,
+    from run: RunDirectory, into model: any Classifier, _ optimizer: any Optimizer, _ origin: Origin,
+    epochs: Int,
     steps: Int
   ) throws {
     guard FileManager.default.fileExists(atPath: run.state) else { return nil }
@@ -110,10 +113,10 @@ extension Checkpoint {
         return Dictionary(
           uniqueKeysWithValues: entries.map { (String($0.key.dropFirst(prefix.count)), $0.value) })
       }
-      let velocities = part(Self.velocityPrefix)
-      try optimizer.check(velocities)
+      let kept = part(Self.optimizerPrefix)
+      try optimizer.check(kept)
       try model.variables.load(part(Self.weightPrefix))
-      try optimizer.load(velocities)
+      try optimizer.load(kept)
     } catch let error as SafetensorsError {
       throw refused(error.reason)
     } catch let error as LoadingError {

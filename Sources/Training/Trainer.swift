@@ -19,7 +19,7 @@ public final class Trainer {
   private let batches: TrainingBatches
   private let loss: NN.Loss
   private let schedule: NN.Schedule
-  private let optimizer: SGD
+  private let optimizer: any NN.Optimizer
   private let origin: Checkpoint.Origin
   private var position = (epoch: 0, step: 0)
   private var losses = LossRecord()
@@ -46,10 +46,22 @@ public final class Trainer {
       case .cosine: .cosine(warmupEpochs: configuration.schedule.warmupEpochs)
       }
     origin = try Checkpoint.Origin(setup)
-    let options = configuration.optimizer
-    optimizer = SGD(
-      setup.model.variables, momentum: options.momentum, weightDecay: options.weightDecay,
-      nesterov: options.nesterov)
+    optimizer = Self.optimizer(configuration.optimizer, setup.model.variables)
+  }
+
+  private static func optimizer(_ options: Configuration.Optimizer, _ variables: Variables)
+    -> any NN.Optimizer
+  {
+    let limit = options.gradientClip > 0 ? options.gradientClip : nil
+    if options.kind == .sgd {
+      return SGD(
+        variables, momentum: options.momentum, weightDecay: options.weightDecay, nesterov: options.nesterov,
+        gradientLimit: limit)
+    }
+    return Adam(
+      variables, betas: (options.beta1, options.beta2), epsilon: options.epsilon,
+      weightDecay: options.weightDecay, decay: options.kind == .adam ? .coupled : .decoupled,
+      gradientLimit: limit)
   }
 
   /// Goes to where the run's checkpoint was made, if there is one; rows of metrics after it are dropped.
@@ -89,7 +101,7 @@ public final class Trainer {
     return .finished
   }
 
-  /// One step of stochastic gradient descent; gives its loss, unread.
+  /// One step; gives its loss, unread.
   private func step(_ order: [Int]) throws -> Tensor {
     try checkingErrors {
       let (images, targets) = batches.batch(order, epoch: position.epoch, step: position.step)

@@ -7,7 +7,7 @@ struct TrainingBatches {
   /// Images of a step.
   let batchSize: Int
   private let source: ImageSet
-  /// n×C, one-hot.
+  /// n×C, one-hot or smoothed.
   private let targets: Tensor
   private let normalization: Normalization
   private let cropFlip: CropFlip?
@@ -19,8 +19,11 @@ struct TrainingBatches {
   init(_ dataset: ImageDataset, _ configuration: Configuration, dtype: DType, streams: RunStreams) {
     source = dataset.training
     batchSize = configuration.batchSize
-    targets = Tensor(source.labels, device: source.images.device).oneHot(classes: dataset.classes).to(
-      .float32)
+    // Smoothed before they are mixed, which gives the same as after.
+    let smoothing = configuration.labelSmoothing
+    let oneHot = Tensor(source.labels, device: source.images.device).oneHot(classes: dataset.classes)
+      .to(.float32)
+    targets = smoothing == 0 ? oneHot : oneHot * (1 - smoothing) + smoothing / Double(dataset.classes)
     normalization = dataset.normalization
     cropFlip =
       configuration.data.augmentation == .cropFlip ? CropFlip(padding: configuration.data.padding) : nil

@@ -37,7 +37,8 @@ import Testing
   /// Every real number, also where the default is whole, takes a fraction from a file and an option.
   @Test(arguments: [
     "mixup.alpha", "capture.alpha", "capture.same_class_share", "optimizer.learning_rate",
-    "optimizer.momentum", "optimizer.weight_decay", "schedule.factor", "schedule.warmup_epochs",
+    "optimizer.momentum", "optimizer.weight_decay", "optimizer.beta1", "optimizer.beta2",
+    "optimizer.epsilon", "optimizer.gradient_clip", "schedule.factor", "schedule.warmup_epochs",
   ])
   func realKeysTakeFractions(key: String) throws {
     let set = try Self.load("", "\(key)=0.4")
@@ -95,6 +96,11 @@ import Testing
     ("mixup: {alpha: 0}", ["mixup.alpha cannot be 0.0", "positive"]),
     ("mixup: {alpha: .nan}", ["mixup.alpha"]),
     ("batch_size: 1", ["batch_size cannot be 1"]),
+    ("optimizer: {kind: adamW}", ["optimizer.kind", "Did you mean \"adamw\""]),
+    ("optimizer: {beta2: 1.0}", ["optimizer.beta2 cannot be 1.0", "in [0, 1)"]),
+    ("optimizer: {epsilon: 0.0}", ["optimizer.epsilon cannot be 0.0"]),
+    ("optimizer: {gradient_clip: -1.0}", ["optimizer.gradient_clip cannot be -1.0"]),
+    ("label_smoothing: 1.0", ["label_smoothing cannot be 1.0", "in [0, 1)"]),
     ("data: {classes: [1, 1]}", ["data.classes"]),
     ("name: a/b", ["name cannot be"]),
     ("epochs: 2\n  x: : 1", ["c.yaml is not valid YAML"]),

@@ -112,6 +112,23 @@ import Torch
     }
   }
 
+  /// Sixteen random images, learnt by heart.
+  @Test(arguments: ["vit-ti-4", "wrn-10-1"]) func memorises(name: String) throws {
+    let model = try ModelRegistry.make(
+      name, channels: 3, classes: 4, imageSize: ImageSize(height: 16, width: 16), seed: 1)
+    let images = try Tensor.normal([16, 3, 16, 16], generator: Generator(seed: 2)).contiguous(.channelsLast)
+    let targets = Tensor((0..<16).map { $0 % 4 }).oneHot(classes: 4).to(.float32)
+    let optimizer = Adam(model.variables, weightDecay: 0.01, decay: .decoupled)
+    var losses: [Double] = []
+    for _ in 0..<25 {
+      let loss = Loss.crossEntropy(model(images, .updating).logits, targets)
+      try loss.backward()
+      try optimizer.step(learningRate: 1e-3)
+      losses.append(try loss.item())
+    }
+    #expect(losses[24] < 0.2 * losses[0], "\(losses)")
+  }
+
   /// The counts of the paper's networks.
   @Test func parameterCounts() throws {
     #expect(

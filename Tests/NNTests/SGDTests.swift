@@ -64,6 +64,69 @@ import Torch
   }
 }
 
+@Suite struct AdamTests {
+  static let cases: [(name: String, decay: Adam.Decay, limit: Double?)] = [
+    ("adam", .coupled, nil), ("adamw", .decoupled, nil), ("clipped", .decoupled, 0.7),
+  ]
+
+  @Test(arguments: cases.indices) func followsPyTorch(index: Int) throws {
+    let (name, decay, limit) = Self.cases[index]
+    let path = Bundle.module.path(forResource: "Fixtures/adam", ofType: "safetensors")!
+    let stored = try TensorArchive(path: path).tensors
+    let variables = try Variables(seed: 0)
+    let parameters = ["p0", "p1"].map {
+      variables.root.parameter($0, stored["\(name).\(String($0)).start"]!.shape, .constant(0))
+    }
+    try variables.load(["p0": stored["\(name).p0.start"]!, "p1": stored["\(name).p1.start"]!])
+    func make() -> Adam {
+      Adam(variables, betas: (0.8, 0.95), epsilon: 1e-6, weightDecay: 0.1, decay: decay, gradientLimit: limit)
+    }
+    var optimizer = make()
+    #expect(optimizer.state().isEmpty)
+    for step in 0..<5 {
+      for (index, parameter) in parameters.enumerated() {
+        try parameter.setGradient(stored["\(name).g\(index).\(step)"]!.clone())
+      }
+      try optimizer.step(learningRate: 0.01)
+      for (index, parameter) in parameters.enumerated() {
+        let expected = try stored["\(name).p\(index).\(step)"]!.array(Double.self)
+        #expect(zip(expected, try parameter.array(Double.self)).allSatisfy { abs($0 - $1) < 2e-6 })
+        #expect(parameter.gradient == nil)
+      }
+      // Going on from a stored state changes nothing.
+      let state = optimizer.state()
+      optimizer = make()
+      try optimizer.load(state)
+    }
+  }
+
+  @Test func refusesOtherStates() throws {
+    let variables = try Variables(seed: 0)
+    let weight = variables.root.parameter("w", [2], .constant(1))
+    let adam = Adam(variables, weightDecay: 0, decay: .coupled)
+    try weight.setGradient(.ones([2]))
+    try adam.step(learningRate: 0.1)
+    let state = adam.state()
+    for (key, words) in [
+      ("step", "step: expected the number of steps done"),
+      ("second_moment/w", "w: expected a second moment of shape [2], found nothing"),
+    ] {
+      var damaged = state
+      damaged[key] = nil
+      #expect { try adam.load(damaged) } throws: { "\($0)".contains(words) }
+    }
+    #expect(throws: LoadingError.self) { try adam.load(["velocity/w": .ones([2])]) }
+  }
+
+  @Test func missingGradientIsNamed() throws {
+    let variables = try Variables(seed: 0)
+    _ = variables.root.parameter("lonely", [2], .constant(0))
+    #expect {
+      try Adam(variables, weightDecay: 0, decay: .coupled).step(learningRate: 1)
+    } throws: { "\($0)".contains("lonely") }
+  }
+}
+
 @Suite struct ScheduleTests {
   @Test func stepsAtMilestones() {
     let schedule = Schedule.step(milestones: [0.3, 0.5, 0.9], factor: 0.1)

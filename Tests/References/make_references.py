@@ -244,9 +244,34 @@ def optimizers():
     save("NNTests/Fixtures/optimizers.safetensors", tensors)
 
 
+def adam():
+    g = torch.Generator().manual_seed(24)
+    tensors = {}
+    options = {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1}
+    for prefix, kind, limit in (
+        ("adam", torch.optim.Adam, None), ("adamw", torch.optim.AdamW, None), ("clipped", torch.optim.AdamW, 0.7),
+    ):
+        parameters = [torch.nn.Parameter(torch.randn(shape, generator=g)) for shape in ((3, 4), (5,))]
+        optimizer = kind(parameters, **options)
+        for i, parameter in enumerate(parameters):
+            tensors[f"{prefix}.p{i}.start"] = parameter.detach().clone()
+        for step in range(5):
+            for i, parameter in enumerate(parameters):
+                # The last two steps lie below the limit.
+                parameter.grad = torch.randn(parameter.shape, generator=g) * (1 if step < 3 else 0.1)
+                tensors[f"{prefix}.g{i}.{step}"] = parameter.grad.clone()
+            if limit is not None:
+                torch.nn.utils.clip_grad_norm_(parameters, limit)
+            optimizer.step()
+            for i, parameter in enumerate(parameters):
+                tensors[f"{prefix}.p{i}.{step}"] = parameter.detach().clone()
+    save("NNTests/Fixtures/adam.safetensors", tensors)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     operators()
     wide_resnet()
     optimizers()
+    adam()

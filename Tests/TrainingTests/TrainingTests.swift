@@ -57,6 +57,59 @@ import Torch
     #expect(record["state"] as? String == "finished" && (record["stretches"] as? [Any])?.count == 2)
   }
 
+  /// Adam's moments and its count of steps are part of the state, and so is nothing else.
+  @Test(arguments: [Configuration.Optimizer.Kind.adam, .adamw]) func adamResumes(
+    kind: Configuration.Optimizer.Kind
+  ) throws {
+    var configuration = fixture.configuration
+    configuration.optimizer.kind = kind
+    configuration.optimizer.learningRate = 1e-3
+    configuration.optimizer.gradientClip = 0.5
+    configuration.labelSmoothing = 0.1
+    let whole = try fixture.run(configuration, "whole").run
+    let run = try fixture.run(configuration, "stopped", stopAfter: 8).run
+    #expect(try TrainingRun.resume(run, command: ["again"], report: { _ in }) != nil)
+    for path in [\RunDirectory.metrics, \.weights, \.state] {
+      #expect(try fixture.bytes(run[keyPath: path]) == fixture.bytes(whole[keyPath: path]))
+    }
+    // Another optimiser's state does not fit.
+    var archive = try TensorArchive(path: run.state)
+    archive.tensors["optimizer/step"] = nil
+    try archive.write(to: run.state)
+    #expect {
+      try TrainingRun.resume(run, command: [], report: { _ in })
+    } throws: {
+      ($0 as? Failure)?.reason.contains("step: expected the number of steps done, found none") == true
+    }
+  }
+
+  /// The whole of a run, captures included, with a network that has no batch statistics.
+  @Test func transformersTrain() throws {
+    var configuration = fixture.configuration
+    configuration.model.name = "vit-ti-4"
+    configuration.optimizer.kind = .adamw
+    configuration.optimizer.learningRate = 2e-4
+    configuration.epochs = 2
+    let (run, summary) = try fixture.run(configuration, "run")
+    #expect(try #require(summary).sameClassAlignment.isFinite)
+    let archive = try TensorArchive(path: run.captures + "/activations.safetensors")
+    #expect(archive.tensors["features"]?.shape == [60, 192])
+    configuration.model.name = "vit-ti-5"
+    let failure = #expect(throws: Failure.self) { try fixture.run(configuration, "none") }
+    #expect(failure?.status == .usage && failure?.reason.contains("which do not divide 12×12") == true)
+  }
+
+  @Test func smoothedTargets() throws {
+    var configuration = fixture.configuration
+    configuration.labelSmoothing = 0.3
+    configuration.mixup.enabled = false
+    let setup = try Setup(configuration)
+    let batches = TrainingBatches(setup.dataset, configuration, dtype: .float32, streams: setup.streams)
+    let targets = try batches.batch(batches.order(epoch: 0), epoch: 0, step: 0).targets.array(Float.self)
+    #expect(targets.allSatisfy { abs($0 - 0.1) < 1e-6 || abs($0 - 0.8) < 1e-6 })
+    #expect(abs(targets.reduce(0, +) - 16) < 1e-4)
+  }
+
   private func manifest(_ run: RunDirectory) throws -> [String: Any] {
     try #require(JSONSerialization.jsonObject(with: fixture.bytes(run.manifest)) as? [String: Any])
   }
@@ -119,11 +172,11 @@ import Torch
     #expect(try refusal().reason.contains("not a state of version"))
     try whole.write(to: URL(fileURLWithPath: run.state))
     archive = try TensorArchive(path: run.state)
-    archive.tensors["velocity/fc.weight"] = .zeros([2, 2])
+    archive.tensors["optimizer/velocity/fc.weight"] = .zeros([2, 2])
     try archive.write(to: run.state)
     #expect(
       try refusal().reason.contains("fc.weight: expected a velocity of shape [3, 64], found shape [2, 2]"))
-    archive.tensors["velocity/fc.weight"] = .zeros([3, 64])
+    archive.tensors["optimizer/velocity/fc.weight"] = .zeros([3, 64])
     archive.tensors["weight/fc.bias"] = nil
     try archive.write(to: run.state)
     #expect(try refusal().reason.contains("fc.bias: expected shape [3], found no such tensor"))
