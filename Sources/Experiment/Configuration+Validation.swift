@@ -32,8 +32,10 @@ extension Configuration {
         && data.classes.allSatisfy { $0 >= 0 },
       "data.classes", data.classes, "two or more different class numbers, or empty for all")
     try require(
-      (data.dataset == .idx) == !data.path.isEmpty, "data.path", "\"\(data.path)\"",
-      data.dataset == .idx ? "the directory of the IDX files" : "empty for \(data.dataset.rawValue)")
+      data.dataset != .idx || !data.path.isEmpty, "data.path", "empty", "the directory of the IDX files")
+    try require(
+      data.dataset != .fashionMNIST || data.path.isEmpty, "data.path", "\"\(data.path)\"",
+      "empty for fashion-mnist")
     try natural(data.trainLimit, "data.train_limit")
     try natural(data.testLimit, "data.test_limit")
     try natural(data.padding, "data.padding", upTo: 1000)

@@ -58,7 +58,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// What is trained on.
   public struct Data: Codable, Sendable, Equatable {
     public var dataset = Dataset.fashionMNIST
-    /// Directory of the files of `idx`; other data sets are found by themselves.
+    /// Directory of the files of `idx`, or of `cifar10` or `cifar100`, which may then be a part of them
+    /// only; without it, data sets are looked for in `COLLAPSE_DATA` and other usual places.
     public var path = ""
     /// Classes to keep, by number; empty: all. They are renumbered in this order.
     public var classes: [Int] = []
@@ -80,6 +81,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// The data sets by name.
   public enum Dataset: String, ConfigurationChoice {
     case fashionMNIST = "fashion-mnist"
+    /// The official binary files, found in `COLLAPSE_DATA` or in `data.path`.
+    case cifar10, cifar100
     /// Four IDX files named as MNIST's, in `data.path`.
     case idx
   }

@@ -105,6 +105,8 @@ public struct Setup {
   static func load(_ data: Configuration.Data, reporting: FashionMNIST.Reporting) throws -> ImageDataset {
     switch data.dataset {
     case .fashionMNIST: try FashionMNIST.load(reporting: reporting)
+    case .cifar10: try CIFAR.ten.load(directory: data.path.isEmpty ? nil : data.path)
+    case .cifar100: try CIFAR.hundred.load(directory: data.path.isEmpty ? nil : data.path)
     case .idx: try IDXDataset.load(directory: data.path)
     }
   }

@@ -15,10 +15,14 @@ struct DataReport: Encodable {
 
   /// Finds and verifies a data set.
   init(_ name: Configuration.Dataset, fetch: Bool) throws {
-    guard name == .fashionMNIST else {
+    let dataset: ImageDataset
+    switch name {
+    case .fashionMNIST: dataset = try FashionMNIST.load(fetch: fetch) { Worker.emit(.fetching($0, $1)) }
+    case .cifar10: dataset = try CIFAR.ten.load()
+    case .cifar100: dataset = try CIFAR.hundred.load()
+    case .idx:
       throw Failure(.usage, "\(name.rawValue) is a format of your own files; there is nothing to fetch.")
     }
-    let dataset = try FashionMNIST.load(fetch: fetch) { Worker.emit(.fetching($0, $1)) }
     self.name = name.rawValue
     directory = dataset.origin
     trainingImages = dataset.training.count
@@ -36,7 +40,7 @@ struct EngineReport: Encodable {
   let device: String
   let precision: String
   let threads = Engine.threadCount
-  let fashionMnist: String?
+  let fashionMnist, cifar10, cifar100: String?
 
   /// Looks.
   init() throws {
@@ -44,5 +48,7 @@ struct EngineReport: Encodable {
     self.device = "\(device)"
     precision = Setup.resolved(.auto, on: device).rawValue
     fashionMnist = try FashionMNIST.locate()
+    cifar10 = CIFAR.ten.locate()
+    cifar100 = CIFAR.hundred.locate()
   }
 }

@@ -23,10 +23,14 @@ struct DataCommand: ParsableCommand {
       let json = try WorkerProcess.run(.doctor)
       let report = try JSONDecoder.collapse.decode(EngineReport.self, from: Data(json.utf8))
       if output.json {
-        let found = ["fashion-mnist": report.fashionMnist]
+        let found = [
+          "fashion-mnist": report.fashionMnist, "cifar10": report.cifar10, "cifar100": report.cifar100,
+        ]
         return try print(JSONEncoder.collapsePretty.text(found))
       }
       print("fashion-mnist  \(report.fashionMnist ?? "not here; collapse data fetch fashion-mnist")")
+      print("cifar10        \(report.cifar10 ?? "not here; collapse data verify cifar10 says what to do")")
+      print("cifar100       \(report.cifar100 ?? "not here; collapse data verify cifar100 says what to do")")
       print("idx            your own IDX files: --set data.dataset=idx --set data.path=DIRECTORY")
     }
   }
@@ -58,7 +62,7 @@ struct DataCommand: ParsableCommand {
           collapse data verify fashion-mnist
         """)
 
-    @Argument(help: "The data set: fashion-mnist.")
+    @Argument(help: "The data set: fashion-mnist, cifar10 or cifar100.")
     var name = "fashion-mnist"
 
     @OptionGroup var output: JSONOption
@@ -84,7 +88,8 @@ struct DataCommand: ParsableCommand {
     let report = try JSONDecoder.collapse.decode(Report.self, from: Data(result.utf8))
     print(
       "\(name): \(report.trainingImages) training and \(report.testImages) test images of "
-        + "\(report.shape.map(String.init).joined(separator: "×")), \(report.classes.count) classes, checksums right"
+        + "\(report.shape.map(String.init).joined(separator: "×")), \(report.classes.count) classes"
+        + (dataset == .fashionMNIST ? ", checksums right" : "")
     )
     print("in \(report.directory)")
   }
@@ -98,7 +103,7 @@ struct EngineReport: Decodable {
   let device: String
   let precision: String
   let threads: Int
-  let fashionMnist: String?
+  let fashionMnist, cifar10, cifar100: String?
 }
 
 struct DoctorCommand: ParsableCommand {

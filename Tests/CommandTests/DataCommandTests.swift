@@ -47,6 +47,37 @@ import Testing
       .expectFailure(66, ["own/fashion-mnist has no file train-labels-idx1-ubyte"])
   }
 
+  /// A part of CIFAR10 is taken where it is named, and refused where the whole is looked for.
+  @Test func partsOfCIFAR() throws {
+    let place = try makeDirectory("own/cifar-10-batches-bin")
+    for name in (1...5).map({ "data_batch_\($0).bin" }) + ["test_batch.bin"] {
+      let records = (0..<20).flatMap { (n: Int) -> [UInt8] in
+        let pixels = (0..<3072).map { (place: Int) -> UInt8 in UInt8(place * (n + 3) % 251) }
+        return [UInt8(n % 10)] + pixels
+      }
+      try directory.write(records, to: "own/cifar-10-batches-bin/\(name)")
+    }
+    let names = (0..<10).map { "class\($0)" }.joined(separator: "\n")
+    try directory.write(Array(names.utf8), to: "own/cifar-10-batches-bin/batches.meta.txt")
+    let environment = ["COLLAPSE_DATA": directory.file("own"), "COLLAPSE_CACHE": directory.file("cache")]
+    func run(_ arguments: String...) throws -> ProgramRunner.Result {
+      try ProgramRunner.run(arguments, in: directory.path, environment: environment)
+    }
+    #expect(try run("data", "list", "--json").json?["cifar10"] as? String == place)
+    try run("data", "verify", "cifar10").expectFailure(
+      65, ["data_batch_1.bin is cut short", "20 records of 3073", "10000 records", "--set data.path="])
+    try run("data", "verify", "cifar100").expectFailure(
+      66, ["CIFAR100 is not on this machine", "cifar-100-binary.tar.gz", "COLLAPSE_DATA"])
+    let settings = [
+      "data.dataset=cifar10", "data.path=own/cifar-10-batches-bin", "model.name=wrn-10-1", "epochs=1",
+      "batch_size=50", "capture.samples=30",
+    ]
+    let trained = try ProgramRunner.run(
+      ["train", "--device", "cpu", "--json", "--out", "run"] + settings.flatMap { ["--set", $0] },
+      in: directory.path)
+    #expect(trained.status == 0 && trained.json?["test_accuracy"] is Double, "\(trained.errors)")
+  }
+
   /// Programs of these names that do as the scripts say, before the real ones.
   func fakes(_ scripts: [String: String]) throws -> [String: String] {
     let bin = try makeDirectory("bin")

@@ -1,0 +1,94 @@
+import Foundation
+import TestSupport
+import Testing
+import Torch
+
+@testable import Datasets
+
+@Suite struct CIFARTests {
+  let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  /// Pixel `place` of channel `channel` of image `index`.
+  static func pixel(_ index: Int, _ channel: Int, _ place: Int) -> UInt8 {
+    UInt8((index * 31 + channel * 101 + place * 7) % 256)
+  }
+
+  /// Records with these labels; CIFAR100's superclass byte is one that no class has.
+  static func records(_ kind: CIFAR, _ labels: [Int], from first: Int) -> [UInt8] {
+    labels.enumerated().flatMap { offset, label -> [UInt8] in
+      let pixels = (0..<3).flatMap { channel in
+        (0..<1024).map { Self.pixel(first + offset, channel, $0) }
+      }
+      return (kind == .hundred ? [255] : []) + [UInt8(label)] + pixels
+    }
+  }
+
+  /// Three images a training file, two test images.
+  func write(_ kind: CIFAR) throws {
+    for (file, name) in kind.trainingFiles.map(\.name).enumerated() {
+      let labels = (0..<3).map { (3 * file + $0) % kind.classes }
+      try directory.write(Self.records(kind, labels, from: 3 * file), to: name)
+    }
+    try directory.write(Self.records(kind, [kind.classes - 1, 0], from: 90), to: kind.testFile.name)
+    let names = (0..<kind.classes).map { "name\($0)" }.joined(separator: "\r\n") + "\n\n"
+    let file = kind == .ten ? "batches.meta.txt" : "fine_label_names.txt"
+    try directory.write(Array(names.utf8), to: file)
+  }
+
+  @Test(arguments: CIFAR.allCases) func readsRecords(kind: CIFAR) throws {
+    try write(kind)
+    let dataset = try kind.load(directory: directory.path)
+    let count = 3 * kind.trainingFiles.count
+    #expect(dataset.training.labels == (0..<count).map { $0 % kind.classes })
+    #expect(dataset.test.labels == [kind.classes - 1, 0] && dataset.name == kind.title)
+    #expect(dataset.classNames == (0..<kind.classes).map { "name\($0)" })
+    #expect(dataset.training.images.shape == [count, 32, 32, 3] && dataset.channels == 3)
+    let bytes = try dataset.training.images.bytes()
+    for index in [0, count - 1] {
+      for channel in 0..<3 {
+        for place in [0, 33, 1023] {
+          #expect(bytes[(index * 1024 + place) * 3 + channel] == Self.pixel(index, channel, place))
+        }
+      }
+    }
+  }
+
+  /// What is done to the files of CIFAR10, and the words of the message.
+  static let damages: [(String, [UInt8]?, [String])] = [
+    ("data_batch_2.bin", nil, ["has no file data_batch_2.bin"]),
+    ("batches.meta.txt", nil, ["has no file batches.meta.txt"]),
+    ("batches.meta.txt", Array("cat\ndog".utf8), ["has 2 names of classes, expected 10"]),
+    (
+      "data_batch_4.bin", Array(records(.ten, [1, 2], from: 0).dropLast(5)),
+      ["data_batch_4.bin is cut short", "1 records of 3073 and 3068 bytes"]
+    ),
+    ("test_batch.bin", [], ["test_batch.bin is cut short"]),
+    ("test_batch.bin", records(.ten, [3, 10], from: 0), ["label 10 of record 1 is not in 0 to 9"]),
+    (
+      "test_batch.bin", [UInt8](repeating: 0, count: 10_001 * 3073),
+      ["test_batch.bin is too long", "the official file has 10000 records"]
+    ),
+  ]
+
+  @Test(arguments: damages.indices) func refuses(index: Int) throws {
+    let (name, content, words) = Self.damages[index]
+    try write(.ten)
+    if let content {
+      try directory.write(content, to: name)
+    } else {
+      try FileManager.default.removeItem(atPath: directory.file(name))
+    }
+    let error = #expect(throws: DatasetError.self) { try CIFAR.ten.load(directory: directory.path) }
+    for word in words { #expect(error?.reason.contains(word) == true, "\(error?.reason ?? "")") }
+  }
+
+  @Test func aSuperclassIsNoClass() throws {
+    try write(.hundred)
+    try directory.write(Self.records(.hundred, [100], from: 0), to: "train.bin")
+    #expect {
+      try CIFAR.hundred.load(directory: directory.path)
+    } throws: { "\($0)".contains("label 100 of record 0 is not in 0 to 99") }
+  }
+}
