@@ -54,7 +54,9 @@ let package = Package(
     module("Geometry", ["Torch"]),
     module(
       "Training",
-      ["Models", "Datasets", "Geometry", "Experiment", "NN", "Torch", "Randomness", "SystemTools"]),
+      [
+        "Models", "Datasets", "Geometry", "Experiment", "NN", "Torch", "Randomness", "SystemTools", "Theory",
+      ]),
     .executableTarget(
       name: "collapse",
       dependencies: [
@@ -84,7 +86,8 @@ let package = Package(
     tests(
       "TrainingTests",
       [
-        "Training", "Datasets", "Experiment", "Geometry", "NN", "Randomness", "TestSupport", "Torch",
+        "Training", "Datasets", "Experiment", "Geometry", "NN", "Randomness", "TestSupport", "Theory",
+        "Torch",
       ]),
     tests("TheoryTests", ["Theory", "Randomness"], fixtures: true),
     tests("TorchTests", ["Torch"], fixtures: true),

@@ -39,6 +39,7 @@ extension Configuration {
     try natural(data.trainLimit, "data.train_limit")
     try natural(data.testLimit, "data.test_limit")
     try natural(data.padding, "data.padding", upTo: 1000)
+    try positive(model.multiplier, "model.multiplier")
     try positive(mixup.alpha, "mixup.alpha")
     try positive(optimizer.learningRate, "optimizer.learning_rate")
     try require((0..<1).contains(labelSmoothing), "label_smoothing", labelSmoothing, "in [0, 1)")

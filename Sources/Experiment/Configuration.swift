@@ -98,6 +98,17 @@ public struct Configuration: Codable, Sendable, Equatable {
   public struct Model: Codable, Sendable, Equatable {
     /// A name of the model registry, such as "wrn-16-2".
     public var name = "wrn-16-2"
+    public var classifier = Classifier.learned
+    /// For `simplex-etf`: m, the norm of each row of W.
+    public var multiplier = 1.0
+
+    /// The linear map from features to logits.
+    public enum Classifier: String, ConfigurationChoice {
+      /// Trained, with a bias.
+      case learned
+      /// Fixed to a simplex ETF in a random frame, without a bias (section 3.2 of the paper, Figure 7).
+      case simplexETF = "simplex-etf"
+    }
   }
 
   /// The loss between logits and mixed one-hot targets.

@@ -77,22 +77,33 @@ public enum ModelRegistry {
     }
   }
 
+  /// Dimension d of the features that a network gives.
+  ///
+  /// - Throws: `UnknownModel`.
+  public static func featureDimension(_ name: String) throws -> Int {
+    switch try architecture(name) {
+    case .wideResNet(_, let width): 64 * width
+    case .visionTransformer(let width, _, _): width
+    }
+  }
+
   /// A network with fresh weights.
   ///
   /// - Parameters:
+  ///   - classifier: learned, or fixed to a C×d matrix; see ``featureDimension(_:)``.
   ///   - imageSize: of the images that it is to take; a WideResNet takes any.
   ///   - seed: of the initial weights.
   /// - Throws: `UnknownModel`, `UnfitImages`.
   public static func make(
     _ name: String, channels: Int, classes: Int, imageSize: ImageSize = ImageSize(height: 32, width: 32),
-    seed: UInt64, device: Device = .cpu
+    classifier: ClassifierKind = .learned, seed: UInt64, device: Device = .cpu
   ) throws -> any Classifier {
     let architecture = try architecture(name)
     switch architecture {
     case .wideResNet(let depth, let width):
       return WideResNet(
         .init(depth: depth, width: width, channels: channels, classes: classes),
-        try Variables(seed: seed, device: device))
+        try Variables(seed: seed, device: device), classifier: classifier)
     case .visionTransformer(let width, let heads, let patch):
       guard imageSize.height % patch == 0, imageSize.width % patch == 0 else {
         throw UnfitImages(name: name, patch: patch, imageSize: imageSize)
@@ -100,7 +111,7 @@ public enum ModelRegistry {
       return VisionTransformer(
         .init(
           width: width, depth: 12, heads: heads, patch: patch, imageSize: imageSize, channels: channels,
-          classes: classes), try Variables(seed: seed, device: device))
+          classes: classes), try Variables(seed: seed, device: device), classifier: classifier)
     }
   }
 }

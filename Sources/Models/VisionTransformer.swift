@@ -53,11 +53,13 @@ public final class VisionTransformer: Classifier {
   private let positions: Tensor
   private let blocks: [Block]
   private let norm: LayerNorm
-  private let head: Linear
+  private let head: ClassifierHead
 
   /// Makes the network with fresh weights in `variables`: normal with deviation 0.02, biases zero,
   /// and PyTorch's uniform start for the patches, as timm does.
-  public init(_ configuration: Configuration, _ variables: Variables) {
+  public init(
+    _ configuration: Configuration, _ variables: Variables, classifier: ClassifierKind = .learned
+  ) {
     self.configuration = configuration
     self.variables = variables
     let root = variables.root
@@ -72,8 +74,9 @@ public final class VisionTransformer: Classifier {
       Block(root / "blocks" / $0, width: width, heads: configuration.heads)
     }
     norm = LayerNorm(root / "norm", width: width)
-    head = Linear(
-      root / "head", inputs: width, outputs: configuration.classes, weights: .normal(standardDeviation: 0.02))
+    head = ClassifierHead(
+      root / "head", inputs: width, outputs: configuration.classes, classifier,
+      weights: .normal(standardDeviation: 0.02))
   }
 
   public var classifier: Tensor { head.weight }

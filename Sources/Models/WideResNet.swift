@@ -33,10 +33,12 @@ public final class WideResNet: Classifier {
   private let stem: Conv2d
   private let blocks: [BasicBlock]
   private let norm: BatchNorm2d
-  private let head: Linear
+  private let head: ClassifierHead
 
   /// Makes the network with fresh weights in `variables`.
-  public init(_ configuration: Configuration, _ variables: Variables) {
+  public init(
+    _ configuration: Configuration, _ variables: Variables, classifier: ClassifierKind = .learned
+  ) {
     self.configuration = configuration
     self.variables = variables
     let root = variables.root
@@ -55,7 +57,7 @@ public final class WideResNet: Classifier {
     }
     self.blocks = blocks
     norm = BatchNorm2d(root / "bn1", channels: inputs)
-    head = Linear(root / "fc", inputs: inputs, outputs: configuration.classes)
+    head = ClassifierHead(root / "fc", inputs: inputs, outputs: configuration.classes, classifier)
   }
 
   public var classifier: Tensor { head.weight }

@@ -127,12 +127,15 @@ public enum Initializer {
   case normal(standardDeviation: Double)
   /// Uniform in −bound ..< bound.
   case uniform(bound: Double)
+  /// These, row-major.
+  case elements([Float])
 
   func make(_ shape: [Int], _ generator: Generator) -> Tensor {
     switch self {
     case .constant(let value): .full(shape, value)
     case .normal(let deviation): .normal(shape, standardDeviation: deviation, generator: generator)
     case .uniform(let bound): .uniform(shape, in: -bound..<bound, generator: generator)
+    case .elements(let elements): Tensor(elements, shape: shape)
     }
   }
 }

@@ -12,6 +12,8 @@ public struct RunStreams: Sendable, Equatable {
 
   /// Seed of the initial weights.
   public var initialization: UInt64 { root.split("initialization").key }
+  /// The frame of a fixed classifier.
+  public var classifier: RandomStream { root.split("classifier") }
   /// Which images and λ a capture takes.
   public var capture: RandomStream { root.split("capture") }
 

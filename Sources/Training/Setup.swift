@@ -2,6 +2,7 @@ import Datasets
 import Experiment
 import Foundation
 import Models
+import Theory
 import Torch
 
 /// A network and its data on a device, as a configuration asks for them.
@@ -53,7 +54,12 @@ public struct Setup {
     do {
       model = try ModelRegistry.make(
         asked.model.name, channels: dataset.channels, classes: dataset.classes,
-        imageSize: size, seed: streams.initialization, device: device)
+        imageSize: size, classifier: Self.classifier(asked.model, dataset.classes, streams),
+        seed: streams.initialization, device: device)
+    } catch let error as TheoryError {
+      throw Failure(
+        .usage, "model.classifier: \(asked.model.name) cannot have a simplex ETF: \(error).",
+        remedies: ["Choose a wider network or fewer classes, or --set model.classifier=learned."])
     } catch let error as UnfitImages {
       throw Failure(
         .usage, "model.name: \(error.description), the images of \(dataset.name).",
@@ -61,6 +67,18 @@ public struct Setup {
     }
     self.configuration = configuration
     try checkFit()
+  }
+
+  /// The classifier that a configuration asks for; a fixed one depends on seed and network alone.
+  private static func classifier(_ model: Configuration.Model, _ classes: Int, _ streams: RunStreams) throws
+    -> ClassifierKind
+  {
+    guard model.classifier == .simplexETF else { return .learned }
+    var stream = streams.classifier
+    let etf = try SimplexETF(
+      classes: classes, dimension: ModelRegistry.featureDimension(model.name), multiplier: model.multiplier,
+      stream: &stream)
+    return .fixed(etf.elements.map(Float.init))
   }
 
   /// Refuses what no data of this size can do, before anything is trained.

@@ -37,7 +37,7 @@ import Testing
   /// Every real number, also where the default is whole, takes a fraction from a file and an option.
   @Test(arguments: [
     "mixup.alpha", "capture.alpha", "capture.same_class_share", "optimizer.learning_rate",
-    "optimizer.momentum", "optimizer.weight_decay", "optimizer.beta1", "optimizer.beta2",
+    "model.multiplier", "optimizer.momentum", "optimizer.weight_decay", "optimizer.beta1", "optimizer.beta2",
     "optimizer.epsilon", "optimizer.gradient_clip", "schedule.factor", "schedule.warmup_epochs",
   ])
   func realKeysTakeFractions(key: String) throws {
@@ -100,6 +100,8 @@ import Testing
     ("optimizer: {beta2: 1.0}", ["optimizer.beta2 cannot be 1.0", "in [0, 1)"]),
     ("optimizer: {epsilon: 0.0}", ["optimizer.epsilon cannot be 0.0"]),
     ("optimizer: {gradient_clip: -1.0}", ["optimizer.gradient_clip cannot be -1.0"]),
+    ("model: {classifier: etf}", ["model.classifier cannot be \"etf\"", "learned, simplex-etf"]),
+    ("model: {multiplier: 0.0}", ["model.multiplier cannot be 0.0"]),
     ("label_smoothing: 1.0", ["label_smoothing cannot be 1.0", "in [0, 1)"]),
     ("data: {classes: [1, 1]}", ["data.classes"]),
     ("name: a/b", ["name cannot be"]),

@@ -148,6 +148,21 @@ import Torch
     #expect(throws: UnknownModel.self) { try ModelRegistry.make(name, channels: 3, classes: 10, seed: 0) }
   }
 
+  @Test(arguments: ["wrn-10-2", "vit-s-4"]) func featureDimensions(name: String) throws {
+    let size = ImageSize(height: 8, width: 8)
+    let dimension = try ModelRegistry.featureDimension(name)
+    let model = try ModelRegistry.make(name, channels: 1, classes: 3, imageSize: size, seed: 0)
+    #expect(model.classifier.shape == [3, dimension] && model.bias?.shape == [3])
+    let rows = (0..<3 * dimension).map(Float.init)
+    let fixed = try ModelRegistry.make(
+      name, channels: 1, classes: 3, imageSize: size, classifier: .fixed(rows), seed: 0)
+    #expect(try fixed.classifier.array(Float.self) == rows && fixed.bias == nil)
+    #expect(fixed.variables.parameterCount == model.variables.parameterCount - 3 * (dimension + 1))
+    let output = try checkingErrors { fixed(.ones([2, 1, 8, 8]), .running) }
+    let expected = output.features.matmul(Tensor(rows, shape: [3, dimension]).transposed())
+    #expect(try output.logits.array(Float.self) == expected.array(Float.self))
+  }
+
   @Test func patchesDivideImages() throws {
     #expect {
       try ModelRegistry.make(

@@ -3,6 +3,7 @@ import Foundation
 import NN
 import TestSupport
 import Testing
+import Theory
 import Torch
 
 @testable import Training
@@ -97,6 +98,36 @@ import Torch
     configuration.model.name = "vit-ti-5"
     let failure = #expect(throws: Failure.self) { try fixture.run(configuration, "none") }
     #expect(failure?.status == .usage && failure?.reason.contains("which do not divide 12×12") == true)
+  }
+
+  /// W is a simplex ETF before, during and after training, and has no bias; the rest of the network learns.
+  @Test(arguments: ["wrn-10-1", "vit-ti-4"]) func fixedClassifiersStay(name: String) throws {
+    var configuration = fixture.configuration
+    configuration.model.name = name
+    configuration.model.classifier = .simplexETF
+    configuration.model.multiplier = 2.5
+    configuration.epochs = 2
+    configuration.optimizer.learningRate = 0.02
+    let (run, summary) = try fixture.run(configuration, "run")
+    let result = try #require(summary)
+    #expect(result.classifierNormVariation < 1e-6 && result.classifierCosineDeviation < 1e-6)
+    let weights = try TensorArchive(path: run.weights).tensors
+    let head = name.hasPrefix("wrn") ? "fc" : "head"
+    let classifier = try #require(weights["\(head).weight"])
+    #expect(weights["\(head).bias"] == nil)
+    #expect(simplexETFError(try classifier.to(.float64).reshaped([-1]).array(Double.self), classes: 3) < 1e-6)
+    #expect(try abs(classifier.norm([1]).array(Double.self)[0] - 2.5) < 1e-5)
+    let capture = try TensorArchive(path: run.captures + "/activations.safetensors").tensors
+    #expect(
+      try capture["bias"] == nil && capture["classifier"]?.array(Float.self) == classifier.array(Float.self))
+    let fresh = try Setup(configuration).model
+    #expect(try fresh.classifier.array(Float.self) == classifier.array(Float.self))
+    configuration.seed = 1
+    #expect(try Setup(configuration).model.classifier.array(Float.self) != classifier.array(Float.self))
+    #expect(try fixture.run(configuration, "stopped", stopAfter: 3).summary == nil)
+    let resumed = try TrainingRun.resume(
+      RunDirectory(fixture.directory.file("stopped")), command: [], report: { _ in })
+    #expect(resumed != nil)
   }
 
   @Test func smoothedTargets() throws {
