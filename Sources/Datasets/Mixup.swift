@@ -1,20 +1,49 @@
 import Randomness
 import Torch
 
-/// Which images of a batch are mixed, and how much of each: λ x_i + (1−λ) x_i′ (Zhang et al., 2018).
+/// A rectangle of an image's pixels.
+public struct Box: Sendable, Equatable {
+  public var rows: Range<Int>
+  public var columns: Range<Int>
+
+  /// Number of pixels.
+  public var area: Int { rows.count * columns.count }
+}
+
+/// Which images of a batch are mixed, and how much of each: λ x_i + (1−λ) x_i′ (Zhang et al., 2018),
+/// or x_i with a box of x_i′ in it (CutMix: Yun et al., ICCV 2019).
 public struct MixingPlan: Sendable, Equatable {
-  /// λ, one a sample.
+  /// λ, one a sample: the weight of i in the target.
   public var lambdas: [Double]
   /// i′, one a sample, as a position in the batch.
   public var partners: [Int]
+  /// What of an image is its partner's, one a sample; nil blends them.
+  public var boxes: [Box]?
 
   /// A given plan.
-  public init(lambdas: [Double], partners: [Int]) {
+  public init(lambdas: [Double], partners: [Int], boxes: [Box]? = nil) {
     self.lambdas = lambdas
     self.partners = partners
+    self.boxes = boxes
   }
 
-  /// Mixes a batch with its own permutation: N×… numbers.
+  /// Mixes N×channels×H×W images with their own permutation, as the plan's kind has it.
+  public func mix(images: Tensor) -> Tensor {
+    guard let boxes else { return mix(images) }
+    let (height, width) = (images.shape[2], images.shape[3])
+    var mask = [Float](repeating: 0, count: boxes.count * height * width)
+    for (n, box) in boxes.enumerated() {
+      for row in box.rows {
+        let start = (n * height + row) * width
+        for column in box.columns { mask[start + column] = 1 }
+      }
+    }
+    // Ones and zeros as weights choose without rounding.
+    let weights = Tensor(mask, shape: [boxes.count, 1, height, width], device: images.device)
+    return images.lerp(to: images.indexSelected(Tensor(partners, device: images.device)), weight: weights)
+  }
+
+  /// Blends a batch with its own permutation, N×… numbers; targets whatever the kind.
   public func mix(_ batch: Tensor) -> Tensor {
     mix(batch, with: batch.indexSelected(Tensor(partners, device: batch.device)))
   }
@@ -29,6 +58,15 @@ public struct MixingPlan: Sendable, Equatable {
 
 /// Draws mixing plans.
 public struct Mixup: Sendable {
+  /// How two images become one.
+  public enum Kind: Sendable {
+    /// A weighted mean.
+    case blend
+    /// A box of one in the other.
+    case cut
+  }
+
+  public var kind: Kind
   /// λ ~ Beta(alpha, alpha).
   public var alpha: Double
   /// Whether each sample has its own λ; otherwise a batch shares one.
@@ -36,17 +74,43 @@ public struct Mixup: Sendable {
 
   /// - Parameters:
   ///   - alpha: λ ~ Beta(alpha, alpha), alpha > 0.
-  ///   - perSample: whether each sample has its own λ.
-  public init(alpha: Double, perSample: Bool) {
+  ///   - perSample: whether each sample has its own λ, and its own box.
+  public init(_ kind: Kind = .blend, alpha: Double, perSample: Bool) {
+    self.kind = kind
     self.alpha = alpha
     self.perSample = perSample
   }
 
-  /// A plan for a batch: partners by a permutation of it.
-  public func plan(count: Int, lambdas: inout RandomStream, partners: inout RandomStream) -> MixingPlan {
+  /// A plan for a batch of images of a size: partners by a permutation of it.
+  ///
+  /// A box has the share 1−λ of the pixels and its centre anywhere; what of it lies outside is cut
+  /// off, and λ becomes what is left (Yun et al.'s rule).
+  public func plan(
+    count: Int, size: (height: Int, width: Int), lambdas: inout RandomStream, partners: inout RandomStream
+  ) -> MixingPlan {
     let shared = perSample ? 0 : lambdas.nextBeta(alpha)
-    return MixingPlan(
+    var plan = MixingPlan(
       lambdas: (0..<count).map { _ in perSample ? lambdas.nextBeta(alpha) : shared },
       partners: partners.nextPermutation(count))
+    guard kind == .cut else { return plan }
+    // After the weights, so that these are what blending would have.
+    let first = Self.box(plan.lambdas[0], size, &lambdas)
+    let boxes = [first] + plan.lambdas.dropFirst().map { perSample ? Self.box($0, size, &lambdas) : first }
+    plan.lambdas = boxes.map { 1 - Double($0.area) / Double(size.height * size.width) }
+    plan.boxes = boxes
+    return plan
+  }
+
+  private static func box(_ lambda: Double, _ size: (height: Int, width: Int), _ stream: inout RandomStream)
+    -> Box
+  {
+    let side = (1 - lambda).squareRoot()
+    func range(_ length: Int) -> Range<Int> {
+      let half = Double(length) * side / 2
+      let center = Double(stream.nextInt(below: length)) + 0.5
+      let start = max(0, Int((center - half).rounded()))
+      return start..<max(start, min(length, Int((center + half).rounded())))
+    }
+    return Box(rows: range(size.height), columns: range(size.width))
   }
 }

@@ -122,9 +122,17 @@ public struct Configuration: Codable, Sendable, Equatable {
   public struct Mixup: Codable, Sendable, Equatable {
     /// Off for the baseline.
     public var enabled = true
+    public var kind = Kind.mixup
     public var alpha = 1.0
     /// How often λ is drawn.
     public var lambda = LambdaScope.batch
+
+    /// How two training images become one; captures blend whatever the kind.
+    public enum Kind: String, ConfigurationChoice {
+      case mixup
+      /// A box of one in the other (Yun et al., ICCV 2019), of the share 1−λ.
+      case cutmix
+    }
   }
 
   /// Whether a batch shares one λ or each sample has its own.

@@ -28,7 +28,8 @@ struct TrainingBatches {
     cropFlip =
       configuration.data.augmentation == .cropFlip ? CropFlip(padding: configuration.data.padding) : nil
     let mixing = configuration.mixup
-    mixup = mixing.enabled ? Mixup(alpha: mixing.alpha, perSample: mixing.lambda == .sample) : nil
+    let kind: Mixup.Kind = mixing.kind == .cutmix ? .cut : .blend
+    mixup = mixing.enabled ? Mixup(kind, alpha: mixing.alpha, perSample: mixing.lambda == .sample) : nil
     self.dtype = dtype
     self.streams = streams
   }
@@ -55,8 +56,9 @@ struct TrainingBatches {
     if let mixup {
       var lambdas = streams.lambda(epoch: epoch, step: step)
       var partners = streams.partners(epoch: epoch, step: step)
-      let plan = mixup.plan(count: batchSize, lambdas: &lambdas, partners: &partners)
-      images = plan.mix(images)
+      let size = (height: images.shape[2], width: images.shape[3])
+      let plan = mixup.plan(count: batchSize, size: size, lambdas: &lambdas, partners: &partners)
+      images = plan.mix(images: images)
       targets = plan.mix(targets)
     }
     return (images.to(dtype), targets)

@@ -86,12 +86,51 @@ import Torch
   @Test func plans() {
     var lambdas = RandomStream(seed: 1)
     var partners = RandomStream(seed: 2)
-    let shared = Mixup(alpha: 0.4, perSample: false).plan(count: 50, lambdas: &lambdas, partners: &partners)
+    let shared = Mixup(alpha: 0.4, perSample: false).plan(
+      count: 50, size: (4, 4), lambdas: &lambdas, partners: &partners)
     #expect(Set(shared.lambdas).count == 1 && lambdas.position > 0)
     #expect(shared.partners.sorted() == Array(0..<50) && shared.partners != Array(0..<50))
-    let own = Mixup(alpha: 0.4, perSample: true).plan(count: 50, lambdas: &lambdas, partners: &partners)
+    let own = Mixup(alpha: 0.4, perSample: true).plan(
+      count: 50, size: (4, 4), lambdas: &lambdas, partners: &partners)
     #expect(Set(own.lambdas).count == 50 && own.lambdas.allSatisfy { (0...1).contains($0) })
     #expect(own.partners != shared.partners)
+  }
+
+  /// Boxes lie inside, λ is the share that is left, and its mean is that of the weights drawn.
+  @Test func boxes() {
+    var lambdas = RandomStream(seed: 3)
+    var partners = RandomStream(seed: 4)
+    let size = (height: 32, width: 24)
+    let plan = Mixup(.cut, alpha: 1, perSample: true).plan(
+      count: 4000, size: size, lambdas: &lambdas, partners: &partners)
+    let boxes = plan.boxes ?? []
+    #expect(boxes.count == 4000 && Set(boxes.map(\.area)).count > 100)
+    for (box, lambda) in zip(boxes, plan.lambdas) {
+      #expect(box.rows.lowerBound >= 0 && box.rows.upperBound <= 32)
+      #expect(box.columns.lowerBound >= 0 && box.columns.upperBound <= 24)
+      #expect(lambda == 1 - Double(box.area) / (32 * 24))
+    }
+    // A side r = √(1−λ) with its centre anywhere has r − r²/4 inside, so the mean area is
+    // E (√u − u/4)² = ½ − ⅕ + 1/48 for a uniform u.
+    let mean = plan.lambdas.reduce(0, +) / 4000
+    #expect(abs(mean - (1 - 0.3208)) < 0.02)
+    let one = Mixup(.cut, alpha: 1, perSample: false).plan(
+      count: 9, size: size, lambdas: &lambdas, partners: &partners)
+    #expect(Set(one.lambdas).count == 1 && one.boxes?.allSatisfy { $0 == one.boxes?[0] } == true)
+    #expect(
+      Mixup(alpha: 1, perSample: true).plan(
+        count: 3, size: size, lambdas: &lambdas, partners: &partners
+      ).boxes == nil)
+  }
+
+  @Test func cuts() throws {
+    let plan = MixingPlan(
+      lambdas: [0.75, 1], partners: [1, 0],
+      boxes: [Box(rows: 0..<1, columns: 1..<2), Box(rows: 0..<0, columns: 0..<2)])
+    let images = Tensor([Float](arrayLiteral: 1, 2, 3, 4, 10, 20, 30, 40), shape: [2, 1, 2, 2])
+    #expect(try plan.mix(images: images).array(Float.self) == [1, 20, 3, 4, 10, 20, 30, 40])
+    let targets = Tensor([0, 1]).oneHot(classes: 2).to(.float32)
+    #expect(try plan.mix(targets).array(Float.self) == [0.75, 0.25, 0, 1])
   }
 
   @Test func mixes() throws {

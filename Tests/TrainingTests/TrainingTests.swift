@@ -67,6 +67,8 @@ import Torch
     configuration.optimizer.learningRate = 1e-3
     configuration.optimizer.gradientClip = 0.5
     configuration.labelSmoothing = 0.1
+    configuration.mixup.kind = .cutmix
+    configuration.mixup.lambda = .sample
     let whole = try fixture.run(configuration, "whole").run
     let run = try fixture.run(configuration, "stopped", stopAfter: 8).run
     #expect(try TrainingRun.resume(run, command: ["again"], report: { _ in }) != nil)
