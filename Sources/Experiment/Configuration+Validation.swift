@@ -27,6 +27,10 @@ extension Configuration {
     try positive(epochs, "epochs", upTo: 1_000_000)
     try positive(batchSize, "batch_size", upTo: 1_000_000)
     try require(batchSize >= 2, "batch_size", batchSize, "at least 2, since mixup needs partners")
+    try positive(gradientAccumulation, "gradient_accumulation", upTo: 1_000_000)
+    try require(
+      batchSize % gradientAccumulation == 0 && batchSize / gradientAccumulation >= 2, "gradient_accumulation",
+      gradientAccumulation, "a divisor of batch_size (\(batchSize)) that leaves parts of 2 or more")
     try require(
       Set(data.classes).count == data.classes.count && data.classes.count != 1
         && data.classes.allSatisfy { $0 >= 0 },

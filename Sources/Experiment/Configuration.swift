@@ -42,6 +42,9 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var epochs = 20
   /// Images a step.
   public var batchSize = 128
+  /// Parts of a batch that go through the network one after another, their gradients being added up:
+  /// less memory for the same step, but for batch statistics, which are a part's.
+  public var gradientAccumulation = 1
   public var evaluation = Evaluation()
   public var capture = Capture()
 
@@ -247,6 +250,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case name, seed, device, precision, threads, data, model, loss, mixup, optimizer, schedule, epochs
     case labelSmoothing = "label_smoothing"
     case batchSize = "batch_size"
+    case gradientAccumulation = "gradient_accumulation"
     case evaluation, capture
   }
 }

@@ -105,10 +105,18 @@ public final class Trainer {
   private func step(_ order: [Int]) throws -> Tensor {
     try checkingErrors {
       let (images, targets) = batches.batch(order, epoch: position.epoch, step: position.step)
-      let loss = loss(setup.model(images, .updating).logits, targets)
-      try loss.backward()
+      let parts = configuration.gradientAccumulation
+      let size = batches.batchSize / parts
+      var mean: Tensor?
+      for part in 0..<parts {
+        let range = part * size..<(part + 1) * size
+        let logits = setup.model(images.narrowed(range), .updating).logits
+        let loss = loss(logits, targets.narrowed(range)) * (1 / Double(parts))
+        try loss.backward()
+        mean = mean.map { $0 + loss.detached() } ?? loss.detached()
+      }
       try optimizer.step(learningRate: learningRate(step: position.step))
-      return loss.detached()
+      return mean!
     }
   }
 

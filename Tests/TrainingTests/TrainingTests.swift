@@ -132,6 +132,24 @@ import Torch
     #expect(resumed != nil)
   }
 
+  /// Without batch statistics, a batch in parts gives the step of the whole, to rounding.
+  @Test func accumulationIsTheSameStep() throws {
+    var configuration = fixture.configuration
+    configuration.model.name = "vit-ti-4"
+    configuration.epochs = 1
+    configuration.optimizer.learningRate = 0.01
+    let whole = try fixture.run(configuration, "whole").run
+    configuration.gradientAccumulation = 4
+    let parts = try fixture.run(configuration, "parts").run
+    let expected = try TensorArchive(path: whole.weights).tensors
+    for (name, found) in try TensorArchive(path: parts.weights).tensors {
+      let difference = try (found - #require(expected[name])).reshaped([-1]).norm([0]).item()
+      #expect(try difference <= 1e-4 * max(0.1, found.reshaped([-1]).norm([0]).item()), "\(name)")
+    }
+    let losses = try [whole, parts].map { try $0.metricRows()[0].trainLoss }
+    #expect(abs(losses[0] - losses[1]) < 1e-4)
+  }
+
   @Test func smoothedTargets() throws {
     var configuration = fixture.configuration
     configuration.labelSmoothing = 0.3
