@@ -127,15 +127,30 @@ public enum FashionMNIST {
   private static func fetchFromDebian(_ staging: String, _ reporting: Reporting) throws -> String {
     guard Tool.find("dpkg") != nil else { throw DatasetError(.missing, "dpkg is not installed") }
     reporting("fetching \(debianPackage) (30 MB) with apt-get", 0)
-    let download = try Tool.run("apt-get", ["download", "-q", debianPackage], directory: staging) {
-      let files = (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
-      let bytes = files.reduce(0) { $0 + Self.size("\(staging)/\($1)") }
-      reporting("fetching \(debianPackage) with apt-get", min(1, Double(bytes) / 30e6))
+    func download(_ options: [String]) throws -> Tool.Output {
+      try Tool.run("apt-get", ["download", "-q"] + options + [debianPackage], directory: staging) {
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
+        let bytes = files.reduce(0) { $0 + Self.size("\(staging)/\($1)") }
+        reporting("fetching \(debianPackage) with apt-get", min(1, Double(bytes) / 30e6))
+      }
+    }
+    var downloaded = try download([])
+    if downloaded.status != 0 {
+      // A new machine has no lists of packages yet. Our own need no rights and leave its alone.
+      let place = URL(fileURLWithPath: staging).path
+      for name in ["lists/partial", "cache/archives/partial"] {
+        try FileManager.default.createDirectory(
+          atPath: "\(place)/\(name)", withIntermediateDirectories: true)
+      }
+      let own = ["-o", "Dir::State::lists=\(place)/lists", "-o", "Dir::Cache=\(place)/cache"]
+      reporting("fetching the list of Debian's packages", 0)
+      let update = ["update", "-q", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User="]
+      if try Tool.run("apt-get", update + own).status == 0 { downloaded = try download(own) }
     }
     let files = (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
-    guard download.status == 0, let package = files.first(where: { $0.hasSuffix(".deb") }) else {
+    guard downloaded.status == 0, let package = files.first(where: { $0.hasSuffix(".deb") }) else {
       // Its warnings come before its errors.
-      let lines = download.standardError.split(separator: "\n")
+      let lines = downloaded.standardError.split(separator: "\n")
       let why = lines.first { $0.hasPrefix("E:") } ?? lines.last ?? "no package was downloaded"
       throw DatasetError(.missing, String(why))
     }

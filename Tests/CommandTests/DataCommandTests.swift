@@ -114,6 +114,29 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: directory.file("cache")) == [])
   }
 
+  /// A machine whose lists of packages were never fetched: they are, to a place of our own.
+  @Test(.disabled(if: isInstalled)) func listsOfPackagesAreFetched() throws {
+    let log = directory.file("log")
+    let environment = try fakes([
+      "apt-get": """
+      echo "$*" >> \(log)
+      case "$*" in
+        update*Dir::State::lists=*) touch "$(echo "$*" | sed 's/.*lists=\\([^ ]*\\) .*/\\1/')/packages" ;;
+        download*Dir::State::lists=*) test -e "$(echo "$*" | sed 's/.*lists=\\([^ ]*\\) .*/\\1/')/packages" ;;
+        *) echo 'E: Unable to locate package dataset-fashion-mnist' >&2; exit 100 ;;
+      esac && touch dataset-fashion-mnist_1_all.deb
+      """,
+      "dpkg": "exit 1", "curl": "exit 6",
+    ])
+    let result = try ProgramRunner.run(["data", "fetch"], in: directory.path, environment: environment)
+    result.expectFailure(66, ["could not be fetched"])
+    // The package came, and only its content was wrong.
+    #expect(!result.errors.contains("Unable to locate"))
+    let calls = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
+    #expect(calls.map { $0.split(separator: " ").first } == ["download", "update", "download"])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: directory.file("cache")) == [])
+  }
+
   @Test(.disabled(if: isInstalled)) func aCacheThatCannotBeMade() throws {
     try directory.write([], to: "cache")
     let environment = ["COLLAPSE_CACHE": directory.file("cache") + "/below"]
