@@ -11,6 +11,10 @@ public struct ExpectedLoss: Sendable, Equatable {
   /// The mean loss of different-class mixtures.
   public let differentClass: Double
 
+  static func + (a: Self, b: Self) -> Self {
+    ExpectedLoss(sameClass: a.sameClass + b.sameClass, differentClass: a.differentClass + b.differentClass)
+  }
+
   /// (1/n) same-class + (1 − 1/n) different-class: the mean over pairs drawn from n classes.
   public func mean(amongClasses n: Int) -> Double {
     sameClass / Double(n) + differentClass * Double(n - 1) / Double(n)
@@ -84,11 +88,8 @@ extension FixedClassifierModel {
   ///
   /// - Parameter rule: a rule for λ's distribution; `BetaRule.doubleExponential` is accurate to about 1e-14.
   public func expectedLoss(_ rule: BetaRule, amplification: Amplification? = nil) -> ExpectedLoss {
-    let different = rule.mean { lambda in
-      let feature = feature(lambda)
-      return feature.loss + (amplification.map { feature.lossIncrease($0.profile(lambda)) } ?? 0)
-    }
-    return ExpectedLoss(sameClass: sameClass.loss, differentClass: different)
+    let optimal = ExpectedLoss(sameClass: sameClass.loss, differentClass: rule.mean { feature($0).loss })
+    return amplification.map { optimal + expectedIncrease(rule, $0) } ?? optimal
   }
 
   /// What an amplification adds to `expectedLoss`; more accurate than a difference of two where it is small.
@@ -136,14 +137,15 @@ extension FixedClassifierModel {
         increases.append(feature.lossIncrease(amplification.profile(mixture.lambda)))
       }
     }
+    let expected = expectedLoss(rule)
+    let increase = expectedIncrease(rule, amplification)
     func mean(_ expected: ExpectedLoss, _ losses: [Double]) -> AmplificationLosses.Mean {
       .init(
         allClasses: expected.mean(amongClasses: classes), exact: expected.mean(amongClasses: n),
         sampled: SampledLoss(losses))
     }
     return AmplificationLosses(
-      optimal: mean(expectedLoss(rule), optimal),
-      amplified: mean(expectedLoss(rule, amplification: amplification), zip(optimal, increases).map(+)),
-      increase: mean(expectedIncrease(rule, amplification), increases))
+      optimal: mean(expected, optimal), amplified: mean(expected + increase, zip(optimal, increases).map(+)),
+      increase: mean(increase, increases))
   }
 }

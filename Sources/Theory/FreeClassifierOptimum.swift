@@ -26,12 +26,7 @@ public struct FreeClassifierOptimum: Sendable, Equatable {
     classes: Int, classifierDecay: Double, featureDecay: Double, _ rule: BetaRule
   ) throws(TheoryError) {
     try TheoryError.requireClasses(classes)
-    try TheoryError.requirePositive(classifierDecay, "the classifier decay λ_W")
-    try TheoryError.requirePositive(featureDecay, "the feature decay λ_H")
-    let product = classifierDecay * featureDecay
-    guard (1e-30...1e250).contains(product) else {
-      throw TheoryError(parameter: "λ_W λ_H", value: "\(product)", allowed: "from 1e-30 to 1e250")
-    }
+    let product = try TheoryError.requireDecays(classifier: classifierDecay, feature: featureDecay)
     self.classes = classes
     self.classifierDecay = classifierDecay
     self.featureDecay = featureDecay

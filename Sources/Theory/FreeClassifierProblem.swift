@@ -32,12 +32,7 @@ public struct FreeClassifierProblem: Sendable {
   ) throws(TheoryError) {
     try TheoryError.requireClasses(classes)
     try TheoryError.requireDimension(dimension, classes: classes)
-    try TheoryError.requirePositive(classifierDecay, "the classifier decay λ_W")
-    try TheoryError.requirePositive(featureDecay, "the feature decay λ_H")
-    let product = classifierDecay * featureDecay
-    guard (1e-30...1e250).contains(product) else {
-      throw TheoryError(parameter: "λ_W λ_H", value: "\(product)", allowed: "from 1e-30 to 1e250")
-    }
+    _ = try TheoryError.requireDecays(classifier: classifierDecay, feature: featureDecay)
     let numbers = Double(rule.nodes.count * min(classes, dimension)) * Double(classes) * Double(classes)
     guard numbers <= 2e8 else {
       throw TheoryError(

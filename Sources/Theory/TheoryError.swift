@@ -31,6 +31,18 @@ public struct TheoryError: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// Refuses decays of the free classifier that are not positive and finite, or whose product the
+  /// solver cannot work with; gives the product.
+  static func requireDecays(classifier: Double, feature: Double) throws(TheoryError) -> Double {
+    try requirePositive(classifier, "the classifier decay λ_W")
+    try requirePositive(feature, "the feature decay λ_H")
+    let product = classifier * feature
+    guard (1e-30...1e250).contains(product) else {
+      throw TheoryError(parameter: "λ_W λ_H", value: "\(product)", allowed: "from 1e-30 to 1e250")
+    }
+    return product
+  }
+
   /// Refuses what is not a mixing weight.
   static func requireWeight(_ lambda: Double) throws(TheoryError) {
     guard (0...1).contains(lambda) else {
