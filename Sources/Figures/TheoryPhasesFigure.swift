@@ -179,7 +179,7 @@ extension TheoryPhasesFigure: Figure {
     let boundary: JSONValue = .array(
       edge.map { ["x": .number($0), "y": .number(critical / $0), "top": .number(top)] })
     // Where the lines are straight, far below the boundary.
-    let labels = Dictionary(grouping: contours, by: \.line).values.compactMap { line in
+    let labels = Dictionary(grouping: contours, by: \.line).sorted { $0.key < $1.key }.compactMap { _, line in
       line.filter {
         $0.x > 3 * low && $0.x < high / 9 && $0.y > 3 * bottom && $0.y < top / 9
           && $0.x * $0.y < critical * 2e-7
@@ -265,25 +265,17 @@ extension TheoryPhasesFigure: Figure {
   }
 
   private func scaling() throws -> JSONValue {
-    let names = curveNames.map { JSONValue.string($0) }
     let legend: JSONValue = ["orient": "bottom", "title": .null, "symbolSize": 400]
     return [
       "width": 380, "height": 380,
       "data": ["values": try JSONValue(encoding: curves)],
       "mark": ["type": "line", "strokeWidth": 2, "clip": true],
-      "encoding": [
-        "x": logarithmic("x", "λ_W λ_H", scalingProducts, every: 1),
-        "y": logarithmic("y", "m*/√λ_H", (0.1, 1.5 * (curves.map(\.y).max() ?? 20)), every: 1),
-        "order": ["field": "order", "type": "quantitative"],
-        "color": [
-          "field": "line", "type": "nominal", "legend": legend,
-          "scale": ["domain": .array(names), "range": .array(Array(Palette.lines.prefix(names.count)))],
-        ],
-        "strokeDash": [
-          "field": "line", "type": "nominal", "legend": legend,
-          "scale": ["domain": .array(names), "range": .array(Array(Palette.dashes.prefix(names.count)))],
-        ],
-      ],
+      "encoding": .object(
+        lineEncoding(curveNames, legend: legend).merging([
+          "x": logarithmic("x", "λ_W λ_H", scalingProducts, every: 1),
+          "y": logarithmic("y", "m*/√λ_H", (0.1, 1.5 * (curves.map(\.y).max() ?? 20)), every: 1),
+          "order": ["field": "order", "type": "quantitative"],
+        ]) { $1 }),
     ]
   }
 }

@@ -47,7 +47,6 @@ public struct TheoryProfilesFigure: Sendable {
   ) throws -> JSONValue {
     var names: [String] = []
     for sample in samples where !names.contains(sample.line) { names.append(sample.line) }
-    let domain = JSONValue.array(names.map { .string($0) })
     let scale: JSONValue = isLogarithmic ? ["type": "log", "nice": true] : ["zero": false, "nice": true]
     let format: JSONValue = isLogarithmic ? ".0e" : "~g"
     let legend: JSONValue =
@@ -56,28 +55,21 @@ public struct TheoryProfilesFigure: Sendable {
       "width": 330, "height": 200, "title": ["text": .string(title), "fontSize": 13, "frame": "group"],
       "data": ["values": try JSONValue(encoding: samples)],
       "mark": ["type": "line", "strokeWidth": 2],
-      "encoding": [
-        "x": [
-          "field": "lambda", "type": "quantitative", "title": "λ, the weight of class i",
-          "scale": ["domain": [0, 1], "nice": false],
-        ],
-        "y": [
-          "field": "value", "type": "quantitative", "title": .string(axis), "scale": scale,
-          "axis": ["format": format, "labelFlush": true],
-        ],
-        "color": [
-          "field": "line", "type": "nominal", "legend": legend,
-          "scale": ["domain": domain, "range": .array(Array(Palette.lines.prefix(names.count)))],
-        ],
-        "strokeDash": [
-          "field": "line", "type": "nominal", "legend": legend,
-          "scale": ["domain": domain, "range": .array(Array(Palette.dashes.prefix(names.count)))],
-        ],
-        "tooltip": [
-          ["field": "line", "title": "line"], ["field": "lambda", "title": "λ", "format": ".3f"],
-          ["field": "value", "title": .string(axis), "format": ".4g"],
-        ],
-      ],
+      "encoding": .object(
+        lineEncoding(names, legend: legend).merging([
+          "x": [
+            "field": "lambda", "type": "quantitative", "title": "λ, the weight of class i",
+            "scale": ["domain": [0, 1], "nice": false],
+          ],
+          "y": [
+            "field": "value", "type": "quantitative", "title": .string(axis), "scale": scale,
+            "axis": ["format": format, "labelFlush": true],
+          ],
+          "tooltip": [
+            ["field": "line", "title": "line"], ["field": "lambda", "title": "λ", "format": ".3f"],
+            ["field": "value", "title": .string(axis), "format": ".4g"],
+          ],
+        ]) { $1 }),
     ]
   }
 }

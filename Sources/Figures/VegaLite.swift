@@ -15,6 +15,19 @@ enum Palette {
   static let dashes: [JSONValue] = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 }
 
+/// Colours and dashes that tell lines apart, by the name in the field "line".
+func lineEncoding(_ names: [String], legend: JSONValue) -> [String: JSONValue] {
+  func channel(_ range: [JSONValue]) -> JSONValue {
+    [
+      "field": "line", "type": "nominal", "legend": legend,
+      "scale": [
+        "domain": .array(names.map { .string($0) }), "range": .array(Array(range.prefix(names.count))),
+      ],
+    ]
+  }
+  return ["color": channel(Palette.lines), "strokeDash": channel(Palette.dashes)]
+}
+
 /// How all charts look.
 let chartTheme: JSONValue = [
   "font": "Helvetica, Arial, DejaVu Sans, sans-serif", "background": "white",

@@ -75,12 +75,6 @@ struct TheoryCommand: ParsableCommand {
   struct MeanLoss: Encodable {
     let allClasses, exact, sampled, standardError: Double
 
-    enum CodingKeys: String, CodingKey {
-      case allClasses = "all_classes"
-      case exact, sampled
-      case standardError = "standard_error"
-    }
-
     init(_ mean: AmplificationLosses.Mean) {
       allClasses = mean.allClasses
       exact = mean.exact
@@ -119,12 +113,25 @@ struct NumberList: ExpressibleByArgument {
   }
 }
 
-/// Prints a result: as JSON with the names that the fields have, or as text.
+/// A name in a JSON object.
+private struct JSONName: CodingKey {
+  let stringValue: String
+  var intValue: Int? { nil }
+
+  init(_ name: String) { stringValue = name }
+  init?(stringValue: String) { self.init(stringValue) }
+  init?(intValue: Int) { nil }
+}
+
+/// Prints a result: as JSON with the names of the fields in snake_case, or as text.
 func printTheory(_ result: some Encodable, as output: JSONOption, _ text: @autoclosure () -> String) throws {
   guard output.json else { return print(text()) }
   let encoder = JSONEncoder.collapsePretty
-  // K is K, not k.
-  encoder.keyEncodingStrategy = .useDefaultKeys
+  // As everywhere, but for the theorem's K.
+  encoder.keyEncodingStrategy = .custom { path in
+    let name = path[path.count - 1].stringValue
+    return JSONName(name == "k" ? "K" : name.replacing(/[A-Z]/) { "_" + $0.output.lowercased() })
+  }
   try print(encoder.text(result))
 }
 

@@ -59,11 +59,6 @@ extension TheoryCommand {
       let bound: Double
       @Nullable var largestFactor: Double?
       let ranges: [Range]
-
-      enum CodingKeys: String, CodingKey {
-        case among, samples, optimal, amplified, increase, bound, ranges
-        case largestFactor = "largest_factor"
-      }
     }
 
     func run() throws {

@@ -49,14 +49,6 @@ extension TheoryCommand {
 
     private struct Optimum: Encodable {
       let multiplier, loss, continuousMultiplier, continuousLoss, decayProduct, criticalProduct: Double
-
-      enum CodingKeys: String, CodingKey {
-        case multiplier, loss
-        case continuousMultiplier = "continuous_multiplier"
-        case continuousLoss = "continuous_loss"
-        case decayProduct = "decay_product"
-        case criticalProduct = "critical_product"
-      }
     }
 
     private struct Start: Encodable {
@@ -69,14 +61,6 @@ extension TheoryCommand {
       @Nullable var relativeFeatureGradient: Double?
       let iterations: Int
       let converged: Bool
-
-      enum CodingKeys: String, CodingKey {
-        case seed, multiplier, loss, iterations, converged
-        case etfError = "etf_error"
-        case featureError = "feature_error"
-        case relativeGradient = "relative_gradient"
-        case relativeFeatureGradient = "relative_feature_gradient"
-      }
     }
 
     private struct Result: Encodable {

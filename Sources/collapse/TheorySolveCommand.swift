@@ -29,11 +29,6 @@ extension TheoryCommand {
     private struct SameClass: Encodable {
       let k, logit, norm, loss, residual: Double
 
-      enum CodingKeys: String, CodingKey {
-        case logit, norm, loss, residual
-        case k = "K"
-      }
-
       init(_ feature: MixedFeature) {
         k = feature.otherLogit
         logit = feature.logitFirst
@@ -46,13 +41,6 @@ extension TheoryCommand {
     private struct DifferentClass: Encodable {
       let lambda, k, logitFirst, logitSecond, norm, loss, residual: Double
       let branch: MixedFeature.Branch
-
-      enum CodingKeys: String, CodingKey {
-        case lambda, norm, loss, residual, branch
-        case k = "K"
-        case logitFirst = "logit_first"
-        case logitSecond = "logit_second"
-      }
 
       init(_ feature: MixedFeature) {
         lambda = feature.lambda
@@ -71,24 +59,12 @@ extension TheoryCommand {
       // Null where there are not three classes.
       @Nullable var threeClasses: Double?
       @Nullable var threeClassesAmplified: Double?
-
-      enum CodingKeys: String, CodingKey {
-        case allClasses = "all_classes"
-        case threeClasses = "three_classes"
-        case threeClassesAmplified = "three_classes_amplified"
-      }
     }
 
     private struct Result: Encodable {
       let sameClass: SameClass
       let differentClass: [DifferentClass]
       let expectedLoss: Expected
-
-      enum CodingKeys: String, CodingKey {
-        case sameClass = "same_class"
-        case differentClass = "different_class"
-        case expectedLoss = "expected_loss"
-      }
     }
 
     func run() throws {
