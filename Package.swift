@@ -50,7 +50,7 @@ let package = Package(
     module("Torch", ["CTorch", "Safetensors"]),
     module("NN", ["Torch"]),
     module("Models", ["NN", "Torch"]),
-    module("Datasets", ["Torch", "Randomness", "SystemTools"]),
+    module("Datasets", ["Torch", "Randomness", "Safetensors", "SystemTools"]),
     module("Geometry", ["Torch"]),
     module(
       "Training",

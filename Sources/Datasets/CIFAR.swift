@@ -36,46 +36,119 @@ public enum CIFAR: String, Sendable, CaseIterable {
       ? ["cifar-10-batches-bin", "cifar10", "cifar-10"] : ["cifar-100-binary", "cifar100", "cifar-100"]
   }
 
+  /// What the official site offers.
+  static let site = "https://www.cs.toronto.edu/~kriz"
+  var archiveName: String { self == .ten ? "cifar-10-binary.tar.gz" : "cifar-100-binary.tar.gz" }
+  var download: Download {
+    Download(
+      url: "\(Self.site)/\(archiveName)", bytes: self == .ten ? 170_052_171 : 168_513_733,
+      digest: .md5(self == .ten ? "c32a1d4ab5d03f1284b67883e8d87530" : "03b5dce01913d631647c71ecec9e9cb8"))
+  }
+
   private var remedies: [String] {
-    let archive = self == .ten ? "cifar-10-binary.tar.gz" : "cifar-100-binary.tar.gz"
-    return [
-      "Unpack \(archive) from https://www.cs.toronto.edu/~kriz/ into a directory of COLLAPSE_DATA,",
-      "or name its directory: --set data.path=DIRECTORY",
+    [
+      "collapse data fetch \(rawValue)",
+      "or put \(archiveName) from \(Self.site)/ into COLLAPSE_DATA,",
+      "or name its place, packed or unpacked: --set data.path=PATH",
     ]
   }
 
-  /// The first directory that has the files: below `COLLAPSE_DATA`, or the cache.
+  /// The first place that has the files: a directory, or the archive, in `COLLAPSE_DATA` or the cache.
   public func locate() -> String? {
-    let own = ProcessInfo.processInfo.environment["COLLAPSE_DATA"].flatMap { $0.isEmpty ? nil : $0 }
-    let bases = [own, FashionMNIST.cache].compactMap { $0 }
-    let candidates =
-      bases.flatMap { base in directoryNames.map { "\(base)/\($0)" } } + (own.map { [$0] } ?? [])
-    return candidates.first { directory in
-      FileManager.default.fileExists(atPath: "\(directory)/\(testFile.name)")
-        && FileManager.default.fileExists(atPath: "\(directory)/\(nameFile)")
+    let bases = [DataCache.own, DataCache.path].compactMap { $0 }
+    let directories =
+      bases.flatMap { base in directoryNames.map { "\(base)/\($0)" } } + (DataCache.own.map { [$0] } ?? [])
+    let found = directories.first { directory in
+      [testFile.name, nameFile].allSatisfy { FileManager.default.fileExists(atPath: "\(directory)/\($0)") }
+    }
+    return found
+      ?? bases.map { "\($0)/\(archiveName)" }.first { FileManager.default.fileExists(atPath: $0) }
+  }
+
+  /// Reads the data set, from its pack where there is one.
+  ///
+  /// - Parameters:
+  ///   - path: of one's own directory or archive, which may hold only a part of the images; nil takes
+  ///     the one that ``locate()`` finds, which must hold all of them.
+  ///   - fetch: whether to bring the archive here if there is none.
+  ///   - verify: whether to read the files again although there is a pack.
+  /// - Throws: `DatasetError` for files that are missing, cut short, too long or with labels out of range.
+  public func load(
+    path: String? = nil, fetch: Bool = false, verify: Bool = false, reporting: DataReporting = { _, _ in }
+  ) throws -> ImageDataset {
+    guard let place = try path ?? locate() ?? (fetch ? self.fetch(download, reporting) : nil) else {
+      throw DatasetError(.missing, "\(title) is not on this machine.", remedies: remedies)
+    }
+    let isWhole = path == nil
+    var isDirectory: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: place, isDirectory: &isDirectory) else {
+      throw DatasetError(.missing, "\(place) does not exist.", remedies: remedies)
+    }
+    let url = URL(fileURLWithPath: place)
+    let sources =
+      isDirectory.boolValue
+      ? SourceFiles(allFiles, in: place)
+      : SourceFiles([url.lastPathComponent], in: url.deletingLastPathComponent().path)
+    func make() throws -> ImageDataset {
+      try isDirectory.boolValue
+        ? read(place, isWhole: isWhole) : readArchive(place, isWhole: isWhole, reporting)
+    }
+    // Parts are small, and made to try things.
+    guard isWhole else { return try make() }
+    return try PackedImages(rawValue, of: sources).dataset(fresh: verify, reporting: reporting, make: make)
+  }
+
+  /// Reads the files of a directory.
+  private func read(_ directory: String, isWhole: Bool) throws -> ImageDataset {
+    for name in allFiles where !FileManager.default.fileExists(atPath: "\(directory)/\(name)") {
+      throw DatasetError(
+        .missing, "\(directory) has no file \(name).",
+        remedies: ["\(title)'s files are \(allFiles.joined(separator: ", "))."] + remedies)
+    }
+    let names = try classNames(directory)
+    return try ImageDataset(
+      name: title, classNames: names, training: read(trainingFiles, in: directory, isWhole: isWhole),
+      test: read([testFile], in: directory, isWhole: isWhole), origin: directory)
+  }
+
+  /// Reads the files of an archive, which are unpacked for that time alone.
+  private func readArchive(_ path: String, isWhole: Bool, _ reporting: DataReporting) throws -> ImageDataset {
+    try DataCache.withStaging { staging in
+      do {
+        try TarArchive(path: path).unpack(allFiles, into: staging, atMost: 300_000_000, reporting: reporting)
+        let dataset = try read(staging, isWhole: isWhole)
+        return try ImageDataset(
+          name: dataset.name, classNames: dataset.classNames, training: dataset.training, test: dataset.test,
+          origin: path, normalization: dataset.normalization)
+      } catch var error as DatasetError {
+        error.reason = error.reason.replacing(staging, with: path)
+        throw error
+      }
     }
   }
 
-  /// Reads the data set.
-  ///
-  /// - Parameter directory: of one's own, which may hold only a part of the images; nil takes the
-  ///   one that ``locate()`` finds, which must hold all of them.
-  /// - Throws: `DatasetError` for files that are missing, cut short, too long or with labels out of range.
-  public func load(directory: String? = nil) throws -> ImageDataset {
-    guard let place = directory ?? locate() else {
-      throw DatasetError(.missing, "\(title) is not on this machine.", remedies: remedies)
+  /// Brings the archive to the cache, unpacks and verifies it; gives the directory of its files.
+  func fetch(_ download: Download, _ reporting: DataReporting) throws -> String {
+    let archive = "\(try DataCache.makeDirectory())/\(archiveName)"
+    do {
+      try download.fetch(to: archive, reporting: reporting)
+    } catch var error as DatasetError {
+      error.reason = "\(title) could not be fetched: \(error.reason)"
+      error.remedies += remedies.dropFirst()
+      throw error
     }
-    for name in allFiles where !FileManager.default.fileExists(atPath: "\(place)/\(name)") {
-      throw DatasetError(
-        .missing, "\(place) has no file \(name).",
-        remedies: ["\(title)'s files are \(allFiles.joined(separator: ", "))."] + remedies)
+    let place = "\(DataCache.path)/\(rawValue)"
+    try DataCache.withStaging { staging in
+      try TarArchive(path: archive).unpack(allFiles, into: staging, atMost: 300_000_000, reporting: reporting)
+      // Read before it takes its place, so that the cache never holds half a data set.
+      _ = try read(staging, isWhole: true)
+      // Another process may have been faster, and may be reading it.
+      guard (try? read(place, isWhole: true)) == nil else { return }
+      try? FileManager.default.removeItem(atPath: place)
+      try FileManager.default.moveItem(atPath: staging, toPath: place)
     }
-    let names = try classNames(place)
-    let isWhole = directory == nil
-    let training = try read(trainingFiles, in: place, isWhole: isWhole)
-    return try ImageDataset(
-      name: title, classNames: names, training: training,
-      test: read([testFile], in: place, isWhole: isWhole), origin: place)
+    try? FileManager.default.removeItem(atPath: archive)
+    return place
   }
 
   private func classNames(_ directory: String) throws -> [String] {
@@ -131,7 +204,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
         "\(path) \(problem): \(bytes) bytes are \(count) records of \(recordBytes) and \(rest) bytes; "
           + "the official file has \(records) records.",
         remedies: rest == 0 && count > 0 && count < records
-          ? ["To work with a part of the images, name the directory: --set data.path=DIRECTORY"] : remedies)
+          ? ["To work with a part of the images, name its place: --set data.path=PATH"] : remedies)
     }
     return count
   }

@@ -23,25 +23,12 @@ public enum FashionMNIST {
   static let debianPackage = "dataset-fashion-mnist"
   static let debianDirectory = "usr/share/datasets/fashion-mnist"
 
-  /// Told what is being done and how far it is, 0 to 1.
-  public typealias Reporting = (_ action: String, _ fraction: Double) -> Void
-
-  /// Where fetched files are kept: `COLLAPSE_CACHE`, or `collapse` in the user's cache directory.
-  static var cache: String {
-    let environment = ProcessInfo.processInfo.environment
-    func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-    if let own = value("COLLAPSE_CACHE") { return own }
-    // HOME before Foundation's answer, which is the user database's.
-    let base = value("XDG_CACHE_HOME") ?? (value("HOME") ?? NSHomeDirectory()) + "/.cache"
-    return base + "/collapse"
-  }
-
   /// The first directory that has the files: below `COLLAPSE_DATA`, Debian's package, the cache.
   ///
   /// - Throws: `DatasetError` if `COLLAPSE_DATA` names a directory that does not exist.
   public static func locate() throws -> String? {
     var candidates: [String] = []
-    if let own = ProcessInfo.processInfo.environment["COLLAPSE_DATA"], !own.isEmpty {
+    if let own = DataCache.own {
       guard FileManager.default.fileExists(atPath: own) else {
         throw DatasetError(
           .missing, "COLLAPSE_DATA names \(own), which does not exist.",
@@ -51,39 +38,39 @@ public enum FashionMNIST {
     }
     // A directory of one's own with a file missing is a mistake to point out; others are passed over.
     if let found = candidates.first(where: { IDXFiles(directory: $0).isPresent }) { return found }
-    return ["/\(debianDirectory)", "\(cache)/fashion-mnist"].first { IDXFiles(directory: $0).isComplete }
+    return ["/\(debianDirectory)", "\(DataCache.path)/fashion-mnist"].first {
+      IDXFiles(directory: $0).isComplete
+    }
   }
 
-  /// Reads and verifies the data set, fetching it first where it is not at hand.
+  /// Reads the data set, fetching it first where it is not at hand; verified once, then from its pack.
   ///
+  /// - Parameter verify: whether to verify the files again.
   /// - Throws: `DatasetError` if it cannot be had, or its files are not what they should be.
-  public static func load(fetch: Bool = true, reporting: Reporting = { _, _ in }) throws -> ImageDataset {
+  public static func load(
+    fetch: Bool = true, verify: Bool = false, reporting: DataReporting = { _, _ in }
+  ) throws -> ImageDataset {
     guard let directory = try locate() ?? (fetch ? self.fetch(reporting) : nil) else {
       throw DatasetError(
         .missing, "FashionMNIST is not on this machine.", remedies: ["collapse data fetch fashion-mnist"])
     }
-    reporting("verifying \(directory)", 0)
-    let dataset = try IDXFiles(directory: directory).load(
-      name: "FashionMNIST", classNames: classNames, digests: digests)
-    reporting("verified \(directory)", 1)
-    return dataset
+    let sources = SourceFiles(IDXFiles.all.flatMap { [$0, $0 + ".gz"] }, in: directory)
+    return try PackedImages("fashion-mnist", of: sources).dataset(fresh: verify, reporting: reporting) {
+      reporting("verifying \(directory)", 0)
+      let dataset = try IDXFiles(directory: directory).load(
+        name: "FashionMNIST", classNames: classNames, digests: digests)
+      reporting("verified \(directory)", 1)
+      return dataset
+    }
   }
 
   /// Brings the files to the cache: from Debian's archive where apt is configured, else from the
   /// official site. Gives their directory.
-  static func fetch(_ reporting: Reporting) throws -> String {
-    do {
-      try FileManager.default.createDirectory(atPath: cache, withIntermediateDirectories: true)
-    } catch {
-      throw DatasetError(
-        .missing, "the cache directory \(cache) cannot be made.",
-        remedies: ["Set COLLAPSE_CACHE to a directory that you may write to."])
-    }
-    removeAbandonedDownloads()
-    let staging =
-      "\(cache)/fetching-\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)"
-    try? FileManager.default.createDirectory(atPath: staging, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: staging) }
+  static func fetch(_ reporting: DataReporting) throws -> String {
+    try DataCache.withStaging { staging in try fetch(staging, reporting) }
+  }
+
+  private static func fetch(_ staging: String, _ reporting: DataReporting) throws -> String {
     var problems: [String] = []
     for (source, attempt) in [("apt-get", fetchFromDebian), ("the official site", fetchFromOfficialSite)] {
       do {
@@ -91,7 +78,7 @@ public enum FashionMNIST {
         // Verified before it takes its place, so that the cache never holds half a data set.
         _ = try IDXFiles(directory: directory).load(
           name: "FashionMNIST", classNames: classNames, digests: digests)
-        let place = "\(cache)/fashion-mnist"
+        let place = "\(DataCache.path)/fashion-mnist"
         // Another process may have been faster, and may be reading it.
         if IDXFiles(directory: place).isComplete { return place }
         try? FileManager.default.removeItem(atPath: place)
@@ -109,22 +96,7 @@ public enum FashionMNIST {
       ])
   }
 
-  /// Removes what fetches that were killed have left: on this computer, or a day ago.
-  private static func removeAbandonedDownloads() {
-    for entry in (try? FileManager.default.contentsOfDirectory(atPath: cache)) ?? [] {
-      let path = "\(cache)/\(entry)"
-      let date = try? FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
-      let mine = "fetching-\(ProcessInfo.processInfo.hostName)-"
-      let process = entry.hasPrefix(mine) ? Int32(entry.dropFirst(mine.count)) : nil
-      let isDead = process.map { kill($0, 0) != 0 && errno == ESRCH } ?? false
-      let isOld = date.map { $0.timeIntervalSinceNow < -86_400 } ?? false
-      if entry.hasPrefix("fetching-"), isDead || isOld {
-        try? FileManager.default.removeItem(atPath: path)
-      }
-    }
-  }
-
-  private static func fetchFromDebian(_ staging: String, _ reporting: Reporting) throws -> String {
+  private static func fetchFromDebian(_ staging: String, _ reporting: DataReporting) throws -> String {
     guard Tool.find("dpkg") != nil else { throw DatasetError(.missing, "dpkg is not installed") }
     reporting("fetching \(debianPackage) (30 MB) with apt-get", 0)
     func download(_ options: [String]) throws -> Tool.Output {
@@ -159,23 +131,13 @@ public enum FashionMNIST {
     return "\(staging)/unpacked/\(debianDirectory)"
   }
 
-  private static func fetchFromOfficialSite(_ staging: String, _ reporting: Reporting) throws -> String {
+  private static func fetchFromOfficialSite(_ staging: String, _ reporting: DataReporting) throws -> String {
     let directory = "\(staging)/official"
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     for (name, size) in downloads.sorted(by: { $0.key < $1.key }) {
-      let target = "\(directory)/\(name).gz"
-      let arguments = [
-        "--fail", "--silent", "--show-error", "--location", "--retry", "2", "--connect-timeout", "10",
-        "--output", target, "\(officialSite)/\(name).gz",
-      ]
-      let output = try Tool.run("curl", arguments) {
-        reporting("fetching \(name)", min(1, Double(Self.size(target)) / Double(size)))
-      }
-      guard output.status == 0 else {
-        // One line an attempt.
-        throw DatasetError(
-          .missing, String(output.standardError.split(separator: "\n").last ?? "curl failed"))
-      }
+      // What is in it is verified afterwards.
+      let download = Download(url: "\(officialSite)/\(name).gz", bytes: size, digest: nil)
+      try download.fetch(to: "\(directory)/\(name).gz", reporting: reporting)
     }
     return directory
   }

@@ -1,3 +1,4 @@
+import Randomness
 import Torch
 
 /// Labelled images, kept as bytes.
@@ -26,12 +27,7 @@ public struct ImageSet: Sendable {
 
   /// A number that other images or labels would change.
   public func fingerprint() throws -> UInt64 {
-    // FNV-1a; against mistakes, not against malice.
-    func hash(_ value: UInt64, _ byte: UInt64) -> UInt64 { (value ^ byte) &* 0x100_0000_01b3 }
-    let labels = labels.reduce(0xcbf2_9ce4_8422_2325) { hash($0, UInt64($1)) }
-    return try images.bytes().withUnsafeBytes { bytes in
-      bytes.reduce(labels) { hash($0, UInt64($1)) }
-    }
+    try labels.reduce(Fingerprint()) { $0.adding($1) }.adding(images.bytes()).value
   }
 
   /// The images at `indices`, in that order.
@@ -52,6 +48,8 @@ public struct ImageDataset: Sendable {
   public let classNumbers: [Int]
   /// What is trained on.
   public let training: ImageSet
+  /// Training images that are held out to be measured on; nil if there are none.
+  public private(set) var validation: ImageSet?
   /// What is tested on.
   public let test: ImageSet
   /// Mean and standard deviation a channel, of training pixels scaled to 0…1.
@@ -85,10 +83,15 @@ public struct ImageDataset: Sendable {
   ///
   /// - Parameters:
   ///   - keep: class numbers; empty keeps all.
-  ///   - trainLimit: the first so many training images that are kept; 0 keeps all.
+  ///   - heldOut: training images to hold out for validation, which `stream` draws; of each class its
+  ///     share, whatever the limits are.
+  ///   - trainLimit: the first so many training images that are kept and not held out; 0 keeps all.
   ///   - testLimit: likewise for test images.
   /// - Throws: `DatasetError` for a class that does not exist, or when no image is left.
-  public func restricted(classes keep: [Int], trainLimit: Int, testLimit: Int) throws -> ImageDataset {
+  public func restricted(
+    classes keep: [Int] = [], validation heldOut: Int = 0, trainLimit: Int = 0, testLimit: Int = 0,
+    _ stream: RandomStream
+  ) throws -> ImageDataset {
     if let unknown = keep.first(where: { !(0..<classes).contains($0) }) {
       throw DatasetError(
         .unsuitable, "\(name) has no class \(unknown): its classes are 0 to \(classes - 1).",
@@ -96,35 +99,70 @@ public struct ImageDataset: Sendable {
     }
     let kept = keep.isEmpty ? Array(0..<classes) : keep
     let number = Dictionary(uniqueKeysWithValues: kept.enumerated().map { ($1, $0) })
-    func part(_ set: ImageSet, _ limit: Int, _ what: String) throws -> ImageSet {
-      let all = set.labels.indices.filter { number[set.labels[$0]] != nil }
-      guard limit <= all.count else {
-        throw DatasetError(
-          .unsuitable,
-          "\(limit) \(what) images were asked for, but \(name) has \(all.count) of these classes.",
-          remedies: ["Lower data.\(what)_limit, or set it to 0 for all."])
-      }
-      let indices = limit == 0 ? all : Array(all.prefix(limit))
-      guard !indices.isEmpty else {
-        throw DatasetError(.unsuitable, "\(name) has no \(what) images of these classes.")
-      }
+    func members(_ set: ImageSet) -> [Int] { set.labels.indices.filter { number[set.labels[$0]] != nil } }
+    func part(_ set: ImageSet, _ indices: [Int]) -> ImageSet {
       if indices.count == set.count, keep.isEmpty { return set }
       let selected = set.selected(indices)
       return ImageSet(
         images: selected.images, labels: selected.labels.map { number[$0]! }, places: selected.places)
     }
-    return try ImageDataset(
-      name: name, classNames: kept.map { classNames[$0] }, training: part(training, trainLimit, "train"),
-      test: part(test, testLimit, "test"), origin: origin, classNumbers: kept.map { classNumbers[$0] })
+    func limited(_ all: [Int], _ limit: Int, _ what: String) throws -> [Int] {
+      guard limit <= all.count else {
+        throw DatasetError(
+          .unsuitable,
+          "\(limit) \(what) images were asked for, but \(name) has \(all.count) of these classes"
+            + (what == "train" && heldOut > 0 ? " that are not held out." : "."),
+          remedies: ["Lower data.\(what)_limit, or set it to 0 for all."])
+      }
+      guard !all.isEmpty else {
+        throw DatasetError(.unsuitable, "\(name) has no \(what) images of these classes.")
+      }
+      return limit == 0 ? all : Array(all.prefix(limit))
+    }
+    let all = members(training)
+    guard heldOut < max(1, all.count) else {
+      throw DatasetError(
+        .unsuitable,
+        "\(heldOut) training images were to be held out, but \(name) has \(all.count) of these classes.",
+        remedies: ["Lower data.validation."])
+    }
+    let validation = Set(Self.sample(heldOut, of: all, labels: training.labels, stream))
+    let trained = try limited(all.filter { !validation.contains($0) }, trainLimit, "train")
+    var result = try ImageDataset(
+      name: name, classNames: kept.map { classNames[$0] }, training: part(training, trained),
+      test: part(test, limited(members(test), testLimit, "test")), origin: origin,
+      classNumbers: kept.map { classNumbers[$0] },
+      normalization: trained.count == training.count ? normalization : nil)
+    result.validation = heldOut > 0 ? part(training, validation.sorted()) : nil
+    return result
+  }
+
+  /// So many of the images at `indices`, of each class its share to within one.
+  private static func sample(_ count: Int, of indices: [Int], labels: [Int], _ stream: RandomStream) -> [Int]
+  {
+    guard count > 0 else { return [] }
+    var stream = stream
+    let members = Dictionary(grouping: indices) { labels[$0] }.sorted { $0.key < $1.key }.map(\.value)
+    // Largest remainders; equal ones in the order of the classes.
+    var shares = members.map { $0.count * count / indices.count }
+    let byRemainder = members.indices.sorted {
+      let (a, b) = (members[$0].count * count % indices.count, members[$1].count * count % indices.count)
+      return (b, $0) < (a, $1)
+    }
+    for index in byRemainder.prefix(count - shares.reduce(0, +)) { shares[index] += 1 }
+    return zip(members, shares).flatMap { members, share in
+      let order = stream.nextPermutation(members.count)
+      return order.prefix(share).map { members[$0] }
+    }
   }
 
   /// The same data set with its images on a device.
   public func on(_ device: Device) throws -> ImageDataset {
     if device == .cpu { return self }
-    return try ImageDataset(
-      name: name, classNames: classNames,
-      training: training.on(device),
-      test: test.on(device), origin: origin, classNumbers: classNumbers,
-      normalization: normalization)
+    var result = try ImageDataset(
+      name: name, classNames: classNames, training: training.on(device), test: test.on(device),
+      origin: origin, classNumbers: classNumbers, normalization: normalization)
+    result.validation = try validation?.on(device)
+    return result
   }
 }

@@ -52,7 +52,8 @@ public struct MixingPlan: Sendable, Equatable {
   public func mix(_ a: Tensor, with b: Tensor) -> Tensor {
     let shape = [lambdas.count] + a.shape.dropFirst().map { _ in 1 }
     let weights = Tensor(lambdas.map(Float.init), shape: shape, device: a.device)
-    return b.lerp(to: a, weight: weights)
+    // In `float32`, so that λ is what the targets have.
+    return b.to(.float32).lerp(to: a.to(.float32), weight: weights).to(a.dtype)
   }
 }
 

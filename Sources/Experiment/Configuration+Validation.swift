@@ -32,11 +32,16 @@ extension Configuration {
       batchSize % gradientAccumulation == 0 && batchSize / gradientAccumulation >= 2, "gradient_accumulation",
       gradientAccumulation, "a divisor of batch_size (\(batchSize)) that leaves parts of 2 or more")
     try require(
-      Set(data.classes).count == data.classes.count && data.classes.count != 1
-        && data.classes.allSatisfy { $0 >= 0 },
-      "data.classes", data.classes, "two or more different class numbers, or empty for all")
+      Set(data.classes.map(\.description)).count == data.classes.count && data.classes.count != 1,
+      "data.classes", data.classes, "two or more different classes, or empty for all")
     try require(
-      data.dataset != .idx || !data.path.isEmpty, "data.path", "empty", "the directory of the IDX files")
+      ![.idx, .folder].contains(data.dataset) || !data.path.isEmpty, "data.path", "empty",
+      data.dataset == .idx ? "the directory of the IDX files" : "the directory that holds train and test")
+    try natural(data.imageSize, "data.image_size", upTo: 4096)
+    try require(
+      data.dataset == .folder || (data.imageSize == 0 && !data.skipCorrupt),
+      "data.image_size or data.skip_corrupt", "set", "left alone unless data.dataset is folder")
+    try natural(data.validation, "data.validation")
     try require(
       data.dataset != .fashionMNIST || data.path.isEmpty, "data.path", "\"\(data.path)\"",
       "empty for fashion-mnist")
@@ -45,6 +50,13 @@ extension Configuration {
     try natural(data.padding, "data.padding", upTo: 1000)
     try positive(model.multiplier, "model.multiplier")
     try positive(mixup.alpha, "mixup.alpha")
+    try require(
+      !mixup.layers.isEmpty && Set(mixup.layers).count == mixup.layers.count
+        && mixup.layers.allSatisfy { $0 >= 0 }, "mixup.layers", mixup.layers,
+      "one or more different numbers of layers, 0 for the image")
+    try require(
+      !mixup.enabled || mixup.kind != .manifold || gradientAccumulation == 1, "mixup.kind", "manifold",
+      "mixup or cutmix where gradient_accumulation is not 1, since partners would be in other parts")
     try positive(optimizer.learningRate, "optimizer.learning_rate")
     try require((0..<1).contains(labelSmoothing), "label_smoothing", labelSmoothing, "in [0, 1)")
     for (key, beta) in [("beta1", optimizer.beta1), ("beta2", optimizer.beta2)] {

@@ -116,9 +116,13 @@ extension Configuration {
     switch schema {
     case .sequence:
       guard case .sequence(let items) = node else { throw wrong("a list, such as [0, 1, 8]") }
-      let integers = key == "data.classes"
-      guard items.allSatisfy({ integers ? $0.int != nil : $0.float != nil }) else {
-        throw wrong(integers ? "a list of whole numbers" : "a list of numbers")
+      switch key {
+      case "data.classes":
+        guard items.allSatisfy({ $0.scalar != nil }) else { throw wrong("a list of numbers or names") }
+      case "mixup.layers":
+        guard items.allSatisfy({ $0.int != nil }) else { throw wrong("a list of whole numbers") }
+      default:
+        guard items.allSatisfy({ $0.float != nil }) else { throw wrong("a list of numbers") }
       }
       return node
     default:

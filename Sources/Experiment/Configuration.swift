@@ -61,12 +61,20 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// What is trained on.
   public struct Data: Codable, Sendable, Equatable {
     public var dataset = Dataset.fashionMNIST
-    /// Directory of the files of `idx`, or of `cifar10` or `cifar100`, which may then be a part of them
-    /// only; without it, data sets are looked for in `COLLAPSE_DATA` and other usual places.
+    /// Directory of the files of `folder` or `idx`; or directory or archive of `cifar10` or `cifar100`,
+    /// which may then be a part of the images only. Without it, data sets are looked for in
+    /// `COLLAPSE_DATA` and other usual places.
     public var path = ""
-    /// Classes to keep, by number; empty: all. They are renumbered in this order.
-    public var classes: [Int] = []
-    /// At most so many training images; 0: all.
+    /// For `folder`: height and width to scale and crop images to; 0: as they are, all of one size.
+    public var imageSize = 0
+    /// For `folder`: whether to go on without images that cannot be decoded.
+    public var skipCorrupt = false
+    /// Classes to keep, by number or name; empty: all. They are renumbered in this order.
+    public var classes: [ClassChoice] = []
+    /// Training images to hold out, of each class its share, drawn by the seed: they are measured on
+    /// instead of being trained on; 0: none.
+    public var validation = 0
+    /// At most so many training images, after those held out; 0: all.
     public var trainLimit = 0
     /// At most so many test images; 0: all.
     public var testLimit = 0
@@ -74,8 +82,13 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// Zero pixels around an image before a random crop of the original size.
     public var padding = 4
 
+    /// The defaults.
+    public init() {}
+
     enum CodingKeys: String, CodingKey {
-      case dataset, path, classes, augmentation, padding
+      case dataset, path, classes, validation, augmentation, padding
+      case imageSize = "image_size"
+      case skipCorrupt = "skip_corrupt"
       case trainLimit = "train_limit"
       case testLimit = "test_limit"
     }
@@ -84,10 +97,48 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// The data sets by name.
   public enum Dataset: String, ConfigurationChoice {
     case fashionMNIST = "fashion-mnist"
-    /// The official binary files, found in `COLLAPSE_DATA` or in `data.path`.
+    /// The official binary files or their archive, found in `COLLAPSE_DATA` or `data.path`, or fetched.
     case cifar10, cifar100
+    /// Images in `train/<class>/` and `test/<class>/` of `data.path`.
+    case folder
     /// Four IDX files named as MNIST's, in `data.path`.
     case idx
+  }
+
+  /// A class, by its number or its name.
+  public enum ClassChoice: Codable, Sendable, Equatable, CustomStringConvertible, ExpressibleByIntegerLiteral
+  {
+    case number(Int)
+    case name(String)
+
+    public init(integerLiteral number: Int) { self = .number(number) }
+
+    /// Digits are a number, anything else is a name.
+    public init(_ text: String) { self = Int(text).map(Self.number) ?? .name(text) }
+
+    public init(from decoder: any Decoder) throws {
+      let value = try decoder.singleValueContainer()
+      if let number = try? value.decode(Int.self) {
+        self = .number(number)
+      } else {
+        self = .name(try value.decode(String.self))
+      }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      switch self {
+      case .number(let number): try container.encode(number)
+      case .name(let name): try container.encode(name)
+      }
+    }
+
+    public var description: String {
+      switch self {
+      case .number(let number): "\(number)"
+      case .name(let name): name
+      }
+    }
   }
 
   /// Random changes of training images.
@@ -129,10 +180,15 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var alpha = 1.0
     /// How often λ is drawn.
     public var lambda = LambdaScope.batch
+    /// For `manifold`: the layers whose outputs may be mixed, one of which is drawn each step. 0 is the
+    /// image; the others are the groups of blocks of a WideResNet, the blocks of a transformer.
+    public var layers = [0, 1, 2]
 
     /// How two training images become one; captures blend whatever the kind.
     public enum Kind: String, ConfigurationChoice {
       case mixup
+      /// A blend of what a layer gives for the two (Verma et al., ICML 2019).
+      case manifold
       /// A box of one in the other (Yun et al., ICCV 2019), of the share 1−λ.
       case cutmix
     }

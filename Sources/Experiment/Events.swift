@@ -10,10 +10,11 @@ public enum WorkerRequest: Codable, Sendable {
   case evaluate(directory: String, device: String?)
   /// Makes a capture with the run's configuration, some of it overridden.
   case capture(
-    directory: String, name: String, options: Configuration.Capture, classes: [Int], seed: Int?,
+    directory: String, name: String, options: Configuration.Capture, classes: [Configuration.ClassChoice],
+    seed: Int?,
     device: String?)
   /// Looks a data set up, fetching it if asked, and verifies it.
-  case data(Configuration.Dataset, fetch: Bool)
+  case data(Configuration.Data, fetch: Bool)
   /// Says what engine, devices and threads there are.
   case doctor
   /// Times training steps on random images.
@@ -99,6 +100,8 @@ public struct MetricRow: Codable, Sendable, Equatable {
   public var trainLoss: Double
   /// Share of test images whose largest logit is their class; nil when it was not evaluated.
   public var testAccuracy: Double?
+  /// The same of the training images that are held out; nil without any.
+  public var validationAccuracy: Double?
   /// Std / mean of the classifier's row norms (Figure 5).
   public var classifierNormVariation: Double
   /// Std of the cosines between different rows (Figure 5).
@@ -107,13 +110,14 @@ public struct MetricRow: Codable, Sendable, Equatable {
   /// A row of measurements.
   public init(
     epoch: Int, step: Int, learningRate: Double, trainLoss: Double, testAccuracy: Double?,
-    classifierNormVariation: Double, classifierCosineDeviation: Double
+    validationAccuracy: Double? = nil, classifierNormVariation: Double, classifierCosineDeviation: Double
   ) {
     self.epoch = epoch
     self.step = step
     self.learningRate = learningRate
     self.trainLoss = trainLoss
     self.testAccuracy = testAccuracy
+    self.validationAccuracy = validationAccuracy
     self.classifierNormVariation = classifierNormVariation
     self.classifierCosineDeviation = classifierCosineDeviation
   }
@@ -123,8 +127,9 @@ extension MetricRow {
   /// The row as a line to read.
   public var line: String {
     func shown(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
-    let accuracy = testAccuracy.map { ", test accuracy \(shown(100 * $0, 2)) %" } ?? ""
-    return "epoch \(epoch): loss \(shown(trainLoss, 4))\(accuracy), "
+    let test = testAccuracy.map { ", test accuracy \(shown(100 * $0, 2)) %" } ?? ""
+    let validation = validationAccuracy.map { ", validation accuracy \(shown(100 * $0, 2)) %" } ?? ""
+    return "epoch \(epoch): loss \(shown(trainLoss, 4))\(test)\(validation), "
       + "classifier norms ±\(shown(100 * classifierNormVariation, 1)) %, "
       + "cosines ±\(shown(classifierCosineDeviation, 3))"
   }

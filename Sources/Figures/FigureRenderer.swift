@@ -14,27 +14,14 @@ public struct FigureRenderer: Sendable {
   /// - Parameter project: directory in which `scripts/bootstrap` has made an environment.
   /// - Throws: `Failure` if there is none.
   public init(project: String?) throws {
-    let own = ProcessInfo.processInfo.environment["COLLAPSE_PYTHON"].flatMap { $0.isEmpty ? nil : $0 }
-    func executable(_ path: String?) -> String? {
-      path.flatMap { FileManager.default.isExecutableFile(atPath: $0) ? $0 : nil }
+    do {
+      python = try Python.find(project: project, for: "render figures with")
+    } catch let error as ToolError {
+      throw Failure(.missing, "\(error).", remedies: Self.remedies)
     }
-    // What the user names is taken or refused, never passed over.
-    let found =
-      own.map { executable($0.contains("/") ? $0 : Tool.find($0)) }
-      ?? executable(project.map { $0 + "/.collapse/venv/bin/python" }) ?? Tool.find("python3")
-    guard let python = found else {
-      let what =
-        own.map { "COLLAPSE_PYTHON names \($0), which is not a program" }
-        ?? "there is no Python to render figures with"
-      throw Failure(.missing, what + ".", remedies: Self.remedies)
-    }
-    self.python = python
   }
 
-  private static let remedies = [
-    "In the project's directory, scripts/bootstrap installs it;",
-    "or set COLLAPSE_PYTHON to a Python that has vl-convert-python (pip install vl-convert-python).",
-  ]
+  private static let remedies = Python.remedies(package: "vl-convert-python")
 
   /// The version of vl-convert that renders.
   ///

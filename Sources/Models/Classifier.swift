@@ -15,6 +15,27 @@ public struct ModelOutput {
   }
 }
 
+/// Something done to what one layer gives, on the way through a network.
+public struct Alteration {
+  /// 0 for the images; else the layer whose output is altered, counting from 1.
+  public let layer: Int
+  let apply: (Tensor) -> Tensor
+
+  /// Alters the output of a layer, N×…; its shape stays as it is.
+  public init(layer: Int, apply: @escaping (Tensor) -> Tensor) {
+    self.layer = layer
+    self.apply = apply
+  }
+}
+
+extension Alteration? {
+  /// What `layer` gives, altered if it is the one.
+  func callAsFunction(_ output: Tensor, of layer: Int) -> Tensor {
+    guard let self, self.layer == layer else { return output }
+    return self.apply(output)
+  }
+}
+
 /// A network that ends in a linear classifier.
 public protocol Classifier: AnyObject {
   /// All its tensors.
@@ -23,8 +44,18 @@ public protocol Classifier: AnyObject {
   var classifier: Tensor { get }
   /// The classifier's bias, C; nil if it has none.
   var bias: Tensor? { get }
+  /// Layers after the images whose outputs can be altered: groups of blocks, or blocks.
+  var layerCount: Int { get }
   /// Features and logits of N×channels×H×W images; their type is the type of the matrix products.
-  func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics) -> ModelOutput
+  func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics, _ alteration: Alteration?)
+    -> ModelOutput
+}
+
+extension Classifier {
+  /// Features and logits of N×channels×H×W images; their type is the type of the matrix products.
+  public func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics) -> ModelOutput {
+    self(images, statistics, nil)
+  }
 }
 
 /// Where the linear map from features to logits comes from.

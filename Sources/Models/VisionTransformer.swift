@@ -82,9 +82,11 @@ public final class VisionTransformer: Classifier {
   public var classifier: Tensor { head.weight }
   public var bias: Tensor? { head.bias }
 
-  public func callAsFunction(_ images: Tensor, _: BatchStatistics) -> ModelOutput {
-    var x = embedded(images)
-    for block in blocks { x = block(x) }
+  public var layerCount: Int { blocks.count }
+
+  public func callAsFunction(_ images: Tensor, _: BatchStatistics, _ alteration: Alteration?) -> ModelOutput {
+    var x = embedded(alteration(images, of: 0))
+    for (index, block) in blocks.enumerated() { x = alteration(block(x), of: index + 1) }
     return output(x)
   }
 

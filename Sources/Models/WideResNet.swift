@@ -63,9 +63,17 @@ public final class WideResNet: Classifier {
   public var classifier: Tensor { head.weight }
   public var bias: Tensor? { head.bias }
 
-  public func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics) -> ModelOutput {
-    var x = stem(images)
-    for block in blocks { x = block(x, statistics) }
+  public let layerCount = 3
+
+  public func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics, _ alteration: Alteration?)
+    -> ModelOutput
+  {
+    var x = stem(alteration(images, of: 0))
+    let groupSize = blocks.count / layerCount
+    for (index, block) in blocks.enumerated() {
+      x = block(x, statistics)
+      if (index + 1) % groupSize == 0 { x = alteration(x, of: (index + 1) / groupSize) }
+    }
     let features = norm(x, statistics).relu().mean([2, 3], dtype: .float32)
     return ModelOutput(features: features, logits: head(features))
   }

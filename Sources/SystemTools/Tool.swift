@@ -45,10 +45,13 @@ public enum Tool {
 
   /// Runs a program, by name or by path, to its end.
   ///
-  /// - Parameter poll: called fifty times a second while it runs.
+  /// - Parameters:
+  ///   - poll: called fifty times a second while it runs.
+  ///   - isWanted: asked as often; once it says no, the program is ended.
   /// - Throws: `ToolError` if it is not installed or cannot be started.
   public static func run(
-    _ name: String, _ arguments: [String], input: Data? = nil, directory: String? = nil, poll: () -> Void = {}
+    _ name: String, _ arguments: [String], input: Data? = nil, directory: String? = nil,
+    poll: () -> Void = {}, while isWanted: () -> Bool = { true }
   ) throws -> Output {
     guard let path = name.contains("/") ? name : find(name) else {
       throw ToolError(reason: "the program \(name) is not installed")
@@ -71,6 +74,8 @@ public enum Tool {
     while process.isRunning {
       usleep(20_000)
       poll()
+      // A program inherits the signals that this thread blocks, but for this one.
+      if !isWanted() { kill(process.processIdentifier, SIGKILL) }
     }
     process.waitUntilExit()
     func contents(_ file: FileHandle) -> Data {

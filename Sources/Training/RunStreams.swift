@@ -17,6 +17,9 @@ public struct RunStreams: Sendable, Equatable {
   /// Which images and λ a capture takes.
   public var capture: RandomStream { root.split("capture") }
 
+  /// Which training images are held out.
+  public var validation: RandomStream { root.split("validation") }
+
   /// The order of the images in an epoch.
   public func order(epoch: Int) -> RandomStream { root.split("order").split(epoch) }
   /// Offsets and flips of a step.

@@ -24,7 +24,7 @@ public struct Setup {
   ///
   /// - Parameter reporting: told of downloads and checks.
   /// - Throws: `Failure`, `DatasetError`, `TorchError`.
-  public init(_ asked: Configuration, reporting: FashionMNIST.Reporting = { _, _ in }) throws {
+  public init(_ asked: Configuration, reporting: DataReporting = { _, _ in }) throws {
     var configuration = asked
     device = try Self.device(named: asked.device)
     configuration.device = "\(device)"
@@ -46,10 +46,11 @@ public struct Setup {
       configuration.data.path = URL(fileURLWithPath: asked.data.path).standardizedFileURL.path
     }
     let all = try Self.load(configuration.data, reporting: reporting)
-    dataset = try all.restricted(
-      classes: asked.data.classes, trainLimit: asked.data.trainLimit, testLimit: asked.data.testLimit
-    ).on(device)
     streams = RunStreams(seed: asked.seed)
+    dataset = try all.restricted(
+      classes: all.numbers(of: asked.data.classes), validation: asked.data.validation,
+      trainLimit: asked.data.trainLimit, testLimit: asked.data.testLimit, streams.validation
+    ).on(device)
     let size = ImageSize(height: dataset.size.height, width: dataset.size.width)
     do {
       model = try ModelRegistry.make(
@@ -94,6 +95,14 @@ public struct Setup {
     guard dataset.classes >= 2 else {
       throw Failure(.badData, "\(dataset.name) has one class only; a classifier needs two or more.")
     }
+    let mixup = configuration.mixup
+    if mixup.enabled, mixup.kind == .manifold,
+      let layer = mixup.layers.first(where: { $0 > model.layerCount })
+    {
+      throw Failure(
+        .usage, "mixup.layers: \(configuration.model.name) has no layer \(layer) to mix at.",
+        remedies: ["Its layers are 0 (the image) to \(model.layerCount)."])
+    }
     guard configuration.capture.classCount <= dataset.classes else {
       throw Failure(
         .usage,
@@ -120,12 +129,25 @@ public struct Setup {
   }
 
   /// Reads the data set that a configuration names, all of it.
-  static func load(_ data: Configuration.Data, reporting: FashionMNIST.Reporting) throws -> ImageDataset {
+  ///
+  /// - Parameters:
+  ///   - fetch: whether to bring it here if it is not.
+  ///   - verify: whether to read its files again although they were packed.
+  public static func load(
+    _ data: Configuration.Data, fetch: Bool = true, verify: Bool = false, reporting: DataReporting
+  ) throws -> ImageDataset {
+    let path = data.path.isEmpty ? nil : data.path
+    func cifar(_ kind: CIFAR) throws -> ImageDataset {
+      try kind.load(path: path, fetch: fetch, verify: verify, reporting: reporting)
+    }
     switch data.dataset {
-    case .fashionMNIST: try FashionMNIST.load(reporting: reporting)
-    case .cifar10: try CIFAR.ten.load(directory: data.path.isEmpty ? nil : data.path)
-    case .cifar100: try CIFAR.hundred.load(directory: data.path.isEmpty ? nil : data.path)
-    case .idx: try IDXDataset.load(directory: data.path)
+    case .fashionMNIST: return try FashionMNIST.load(fetch: fetch, verify: verify, reporting: reporting)
+    case .cifar10: return try cifar(.ten)
+    case .cifar100: return try cifar(.hundred)
+    case .folder:
+      return try ImageFolder(directory: data.path, size: data.imageSize, skipsCorrupt: data.skipCorrupt)
+        .load(verify: verify, reporting: reporting)
+    case .idx: return try IDXDataset.load(directory: data.path)
     }
   }
 
@@ -143,4 +165,29 @@ public struct Setup {
     let flags = description.split(separator: "\n").first { $0.hasPrefix("flags") || $0.hasPrefix("Features") }
     return (flags ?? "").split(separator: " ").contains { ["avx512_bf16", "amx_bf16", "bf16"].contains($0) }
   }()
+}
+
+extension ImageDataset {
+  /// The numbers of classes that are chosen by number or name; those that do not exist are left for
+  /// ``restricted(classes:validation:trainLimit:testLimit:_:)`` to refuse.
+  ///
+  /// - Throws: `Failure` for a name that no class has.
+  func numbers(of choices: [Configuration.ClassChoice]) throws -> [Int] {
+    let numbers = try choices.map { choice in
+      switch choice {
+      case .number(let number): return number
+      case .name(let name):
+        guard let number = classNames.firstIndex(of: name) else {
+          throw Failure(
+            .usage, "\(self.name) has no class \"\(name)\"." + suggestion(for: name, among: classNames),
+            remedies: ["Its classes: " + classNames.joined(separator: ", ")])
+        }
+        return number
+      }
+    }
+    guard Set(numbers).count == numbers.count else {
+      throw Failure(.usage, "data.classes names a class twice: \(choices).")
+    }
+    return numbers
+  }
 }

@@ -49,8 +49,8 @@ public struct StepBenchmark: Codable, Sendable {
     for step in 0..<benchmark.warmup + benchmark.steps {
       let start = ContinuousClock.now
       try checkingErrors {
-        let (images, targets) = batches.batch(order, epoch: 0, step: step % batches.stepsPerEpoch)
-        try NN.Loss.crossEntropy(network(images, .updating).logits, targets).backward()
+        let batch = batches.batch(order, epoch: 0, step: step % batches.stepsPerEpoch)
+        try NN.Loss.crossEntropy(network(batch.images, .updating).logits, batch.targets).backward()
         try optimizer.step(learningRate: 0.1)
       }
       try device.synchronize()

@@ -104,14 +104,14 @@ public final class Trainer {
   /// One step; gives its loss, unread.
   private func step(_ order: [Int]) throws -> Tensor {
     try checkingErrors {
-      let (images, targets) = batches.batch(order, epoch: position.epoch, step: position.step)
+      let batch = batches.batch(order, epoch: position.epoch, step: position.step)
       let parts = configuration.gradientAccumulation
       let size = batches.batchSize / parts
       var mean: Tensor?
       for part in 0..<parts {
         let range = part * size..<(part + 1) * size
-        let logits = setup.model(images.narrowed(range), .updating).logits
-        let loss = loss(logits, targets.narrowed(range)) * (1 / Double(parts))
+        let logits = setup.model(batch.images.narrowed(range), .updating, batch.mixing).logits
+        let loss = loss(logits, batch.targets.narrowed(range)) * (1 / Double(parts))
         try loss.backward()
         mean = mean.map { $0 + loss.detached() } ?? loss.detached()
       }
@@ -158,18 +158,21 @@ public final class Trainer {
     let epoch = position.epoch + 1
     let isLast = epoch == configuration.epochs
     let evaluation = configuration.evaluation
-    let accuracy =
-      isLast || epoch % evaluation.everyEpochs == 0
-      ? try Evaluator(batchSize: evaluation.batchSize, dtype: setup.dtype)
-        .accuracy(of: setup.dataset.test, setup.model, setup.dataset.normalization) : nil
+    let isMeasured = isLast || epoch % evaluation.everyEpochs == 0
+    func accuracy(_ set: ImageSet?) throws -> Double? {
+      guard isMeasured, let set else { return nil }
+      return try Evaluator(batchSize: evaluation.batchSize, dtype: setup.dtype)
+        .accuracy(of: set, setup.model, setup.dataset.normalization)
+    }
     let convergence = try ClassifierConvergence(setup.model.classifier)
     guard convergence.normVariation.isFinite, convergence.cosineDeviation.isFinite else {
       throw diverged("the classifier is no longer finite after", step: batches.stepsPerEpoch - 1)
     }
-    let row = MetricRow(
+    let row = try MetricRow(
       epoch: epoch, step: epoch * batches.stepsPerEpoch,
       learningRate: learningRate(step: batches.stepsPerEpoch - 1),
-      trainLoss: losses.sum / Double(batches.stepsPerEpoch), testAccuracy: accuracy,
+      trainLoss: losses.sum / Double(batches.stepsPerEpoch), testAccuracy: accuracy(setup.dataset.test),
+      validationAccuracy: accuracy(setup.dataset.validation),
       classifierNormVariation: convergence.normVariation,
       classifierCosineDeviation: convergence.cosineDeviation)
     try run.append(row)

@@ -1,9 +1,20 @@
 import Datasets
 import Experiment
+import Models
 import Torch
 
 /// Makes the batches of a run: chosen, augmented, normalised and mixed on the device.
 struct TrainingBatches {
+  /// What a step trains on.
+  struct Batch {
+    /// N×channels×H×W in the type of the matrix products.
+    var images: Tensor
+    /// N×C, mixed.
+    var targets: Tensor
+    /// How the network mixes what is not mixed yet.
+    var mixing: Alteration?
+  }
+
   /// Images of a step.
   let batchSize: Int
   private let source: ImageSet
@@ -12,6 +23,8 @@ struct TrainingBatches {
   private let normalization: Normalization
   private let cropFlip: CropFlip?
   private let mixup: Mixup?
+  /// Layers that are mixed at, one a step.
+  private let layers: [Int]
   private let dtype: DType
   private let streams: RunStreams
 
@@ -28,7 +41,9 @@ struct TrainingBatches {
     cropFlip =
       configuration.data.augmentation == .cropFlip ? CropFlip(padding: configuration.data.padding) : nil
     let mixing = configuration.mixup
+    // Manifold mixup blends, too, only elsewhere.
     let kind: Mixup.Kind = mixing.kind == .cutmix ? .cut : .blend
+    layers = mixing.kind == .manifold ? mixing.layers : [0]
     mixup = mixing.enabled ? Mixup(kind, alpha: mixing.alpha, perSample: mixing.lambda == .sample) : nil
     self.dtype = dtype
     self.streams = streams
@@ -43,8 +58,8 @@ struct TrainingBatches {
     return stream.nextPermutation(source.count)
   }
 
-  /// A step's images, N×channels×H×W in the type of the matrix products, and mixed targets, N×C.
-  func batch(_ order: [Int], epoch: Int, step: Int) -> (images: Tensor, targets: Tensor) {
+  /// What a step of an epoch trains on.
+  func batch(_ order: [Int], epoch: Int, step: Int) -> Batch {
     let chosen = Tensor(Array(order[step * batchSize..<(step + 1) * batchSize]), device: source.images.device)
     var images = source.images.indexSelected(chosen)
     var targets = targets.indexSelected(chosen)
@@ -53,14 +68,16 @@ struct TrainingBatches {
       images = cropFlip(images, &stream)
     }
     images = normalization(images)
-    if let mixup {
-      var lambdas = streams.lambda(epoch: epoch, step: step)
-      var partners = streams.partners(epoch: epoch, step: step)
-      let size = (height: images.shape[2], width: images.shape[3])
-      let plan = mixup.plan(count: batchSize, size: size, lambdas: &lambdas, partners: &partners)
-      images = plan.mix(images: images)
-      targets = plan.mix(targets)
-    }
-    return (images.to(dtype), targets)
+    guard let mixup else { return Batch(images: images.to(dtype), targets: targets) }
+    var lambdas = streams.lambda(epoch: epoch, step: step)
+    var partners = streams.partners(epoch: epoch, step: step)
+    let size = (height: images.shape[2], width: images.shape[3])
+    let plan = mixup.plan(count: batchSize, size: size, lambdas: &lambdas, partners: &partners)
+    targets = plan.mix(targets)
+    var choice = lambdas.split("layer")
+    let layer = layers[choice.nextInt(below: layers.count)]
+    guard layer > 0 else { return Batch(images: plan.mix(images: images).to(dtype), targets: targets) }
+    let mixing = Alteration(layer: layer) { plan.mix($0) }
+    return Batch(images: images.to(dtype), targets: targets, mixing: mixing)
   }
 }

@@ -135,7 +135,7 @@ extension Setup {
   /// - Parameter device: nil takes the run's.
   /// - Throws: `Failure` if the run has no weights or they don't fit.
   public init(
-    trained run: RunDirectory, device: String? = nil, reporting: FashionMNIST.Reporting = { _, _ in }
+    trained run: RunDirectory, device: String? = nil, reporting: DataReporting = { _, _ in }
   ) throws {
     var configuration = try run.loadConfiguration()
     configuration.device = device ?? configuration.device
@@ -156,18 +156,23 @@ extension Setup {
   ///
   /// - Parameters:
   ///   - name: of the file, without extension.
-  ///   - classes: to capture, by their numbers in the whole data set; empty draws them.
+  ///   - classes: to capture, by their names or their numbers in the whole data set; empty draws them.
   ///   - seed: of the draw; nil takes the run's.
   public func capture(
-    _ options: Configuration.Capture, named name: String, in run: RunDirectory, classes: [Int] = [],
-    seed: Int? = nil
+    _ options: Configuration.Capture, named name: String, in run: RunDirectory,
+    classes: [Configuration.ClassChoice] = [], seed: Int? = nil
   ) throws -> (capture: Capture, file: String) {
     let streams = seed.map(RunStreams.init) ?? streams
     let numbers = dataset.classNumbers
-    let chosen = try classes.map { number in
-      guard let index = numbers.firstIndex(of: number) else {
+    let chosen = try classes.map { choice in
+      let index =
+        switch choice {
+        case .number(let number): numbers.firstIndex(of: number)
+        case .name(let name): dataset.classNames.firstIndex(of: name)
+        }
+      guard let index else {
         throw Failure(
-          .usage, "class \(number) can't be captured: the network was not trained on it.",
+          .usage, "class \(choice) can't be captured: the network was not trained on it.",
           remedies: ["Its classes:"] + zip(numbers, dataset.classNames).map { "\($0): \($1)" })
       }
       return index

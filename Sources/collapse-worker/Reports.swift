@@ -14,16 +14,9 @@ struct DataReport: Encodable {
   let shape: [Int]
 
   /// Finds and verifies a data set.
-  init(_ name: Configuration.Dataset, fetch: Bool) throws {
-    let dataset: ImageDataset
-    switch name {
-    case .fashionMNIST: dataset = try FashionMNIST.load(fetch: fetch) { Worker.emit(.fetching($0, $1)) }
-    case .cifar10: dataset = try CIFAR.ten.load()
-    case .cifar100: dataset = try CIFAR.hundred.load()
-    case .idx:
-      throw Failure(.usage, "\(name.rawValue) is a format of your own files; there is nothing to fetch.")
-    }
-    self.name = name.rawValue
+  init(_ data: Configuration.Data, fetch: Bool) throws {
+    let dataset = try Setup.load(data, fetch: fetch, verify: true) { Worker.emit(.fetching($0, $1)) }
+    name = data.dataset.rawValue
     directory = dataset.origin
     trainingImages = dataset.training.count
     testImages = dataset.test.count

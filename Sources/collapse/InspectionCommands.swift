@@ -72,8 +72,8 @@ struct CaptureCommand: ParsableCommand {
   @Option(name: .long, help: "Name of the capture; one of this name is replaced.")
   var name = "capture"
 
-  @Option(name: .long, help: "Classes, by their numbers in the data set: 0,1,8. Default: drawn at random.")
-  var classes: IntegerList?
+  @Option(name: .long, help: "Classes, by number or name: 0,1,8 or Bag,Coat. Default: drawn at random.")
+  var classes: ClassList?
 
   @Option(name: .long, help: "Number of mixtures.")
   var samples: Int?
@@ -117,14 +117,14 @@ struct CaptureCommand: ParsableCommand {
   }
 }
 
-/// Whole numbers with commas between them.
-struct IntegerList: ExpressibleByArgument {
-  let values: [Int]
+/// Classes by number or name, with commas between them.
+struct ClassList: ExpressibleByArgument {
+  let values: [Configuration.ClassChoice]
 
   init?(argument: String) {
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    guard parts.allSatisfy({ $0 != nil }) else { return nil }
-    values = parts.compactMap { $0 }
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+    guard parts.allSatisfy({ !$0.isEmpty }) else { return nil }
+    values = parts.map { Configuration.ClassChoice(String($0)) }
   }
 }
 

@@ -29,8 +29,9 @@ struct DataCommand: ParsableCommand {
         return try print(JSONEncoder.collapsePretty.text(found))
       }
       print("fashion-mnist  \(report.fashionMnist ?? "not here; collapse data fetch fashion-mnist")")
-      print("cifar10        \(report.cifar10 ?? "not here; collapse data verify cifar10 says what to do")")
-      print("cifar100       \(report.cifar100 ?? "not here; collapse data verify cifar100 says what to do")")
+      print("cifar10        \(report.cifar10 ?? "not here; collapse data fetch cifar10")")
+      print("cifar100       \(report.cifar100 ?? "not here; collapse data fetch cifar100")")
+      print("folder         your own images: --set data.dataset=folder --set data.path=DIRECTORY")
       print("idx            your own IDX files: --set data.dataset=idx --set data.path=DIRECTORY")
     }
   }
@@ -39,27 +40,12 @@ struct DataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "fetch", abstract: "Bring a data set here, unless it is, and verify it.",
       discussion: """
-        Looked for in COLLAPSE_DATA, in Debian's package, then in the cache (COLLAPSE_CACHE);
-        fetched from Debian's archive or the official site.
+        Looked for in COLLAPSE_DATA, in Debian's package (FashionMNIST), then in the cache
+        (COLLAPSE_CACHE); fetched from Debian's archive or the official site. A download that was
+        broken off goes on where it ended.
 
         EXAMPLE
-          collapse data fetch fashion-mnist
-        """)
-
-    @Argument(help: "The data set: fashion-mnist.")
-    var name = "fashion-mnist"
-
-    @OptionGroup var output: JSONOption
-
-    func run() throws { try DataCommand.look(name, fetch: true, json: output.json) }
-  }
-
-  struct Verify: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "verify", abstract: "Check that a data set's files are whole and right.",
-      discussion: """
-        EXAMPLE
-          collapse data verify fashion-mnist
+          collapse data fetch cifar10
         """)
 
     @Argument(help: "The data set: fashion-mnist, cifar10 or cifar100.")
@@ -67,31 +53,76 @@ struct DataCommand: ParsableCommand {
 
     @OptionGroup var output: JSONOption
 
-    func run() throws { try DataCommand.look(name, fetch: false, json: output.json) }
+    func run() throws {
+      try DataCommand.look(Configuration.Data(named: name), fetch: true, json: output.json)
+    }
   }
 
-  private static func look(_ name: String, fetch: Bool, json: Bool) throws {
-    let names = Configuration.Dataset.allCases.map(\.rawValue)
-    guard let dataset = Configuration.Dataset(rawValue: name) else {
-      throw Failure(.usage, "there is no data set \"\(name)\"." + suggestion(for: name, among: names))
+  struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "verify", abstract: "Check that a data set's files are whole and right.",
+      discussion: """
+        What was packed for quick starts is packed anew.
+
+        EXAMPLES
+          collapse data verify fashion-mnist
+          collapse data verify folder --path ~/flowers --image-size 64
+        """)
+
+    @Argument(help: "The data set: fashion-mnist, cifar10, cifar100, folder or idx.")
+    var name = "fashion-mnist"
+
+    @Option(name: .long, help: "Where it is; needed for folder and idx.") var path = ""
+    @Option(name: .long, help: "For folder: size to scale and crop to; 0: as they are.") var imageSize = 0
+    @Flag(name: .long, help: "For folder: go on without images that cannot be decoded.")
+    var skipCorrupt = false
+
+    @OptionGroup var output: JSONOption
+
+    func run() throws {
+      var data = try Configuration.Data(named: name)
+      data.path = path
+      data.imageSize = imageSize
+      data.skipCorrupt = skipCorrupt
+      try DataCommand.look(data, fetch: false, json: output.json)
     }
+  }
+
+  private static func look(_ data: Configuration.Data, fetch: Bool, json: Bool) throws {
+    var configuration = Configuration()
+    configuration.data = data
+    try configuration.validate()
     let display = Display(quiet: json)
-    let result = try WorkerProcess.run(.data(dataset, fetch: fetch), handle: display.show)
+    let result = try WorkerProcess.run(.data(data, fetch: fetch), handle: display.show)
     display.clear()
     if json { return print(result) }
     struct Report: Decodable {
-      let directory: String
+      let name, directory: String
       let trainingImages, testImages: Int
       let shape: [Int]
       let classes: [String]
     }
     let report = try JSONDecoder.collapse.decode(Report.self, from: Data(result.utf8))
     print(
-      "\(name): \(report.trainingImages) training and \(report.testImages) test images of "
+      "\(report.name): \(report.trainingImages) training and \(report.testImages) test images of "
         + "\(report.shape.map(String.init).joined(separator: "×")), \(report.classes.count) classes"
-        + (dataset == .fashionMNIST ? ", checksums right" : "")
+        + (data.dataset == .fashionMNIST ? ", checksums right" : "")
     )
     print("in \(report.directory)")
+  }
+}
+
+extension Configuration.Data {
+  /// The data set of a name.
+  ///
+  /// - Throws: `Failure` if there is none.
+  fileprivate init(named name: String) throws {
+    let names = Configuration.Dataset.allCases.map(\.rawValue)
+    guard let dataset = Configuration.Dataset(rawValue: name) else {
+      throw Failure(.usage, "there is no data set \"\(name)\"." + suggestion(for: name, among: names))
+    }
+    self.init()
+    self.dataset = dataset
   }
 }
 

@@ -38,6 +38,8 @@ struct ProgramRunner {
     for name in ["COLLAPSE_DATA", "COLLAPSE_LIBTORCH", "COLLAPSE_CACHE", "LD_LIBRARY_PATH"] {
       all[name] = nil
     }
+    // What is packed for later starts goes with the test's directory.
+    all["COLLAPSE_CACHE"] = directory + "/.cache"
     process.environment = all.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output

@@ -39,7 +39,7 @@ import Torch
 
   @Test(arguments: CIFAR.allCases) func readsRecords(kind: CIFAR) throws {
     try write(kind)
-    let dataset = try kind.load(directory: directory.path)
+    let dataset = try kind.load(path: directory.path)
     let count = 3 * kind.trainingFiles.count
     #expect(dataset.training.labels == (0..<count).map { $0 % kind.classes })
     #expect(dataset.test.labels == [kind.classes - 1, 0] && dataset.name == kind.title)
@@ -80,7 +80,7 @@ import Torch
     } else {
       try FileManager.default.removeItem(atPath: directory.file(name))
     }
-    let error = #expect(throws: DatasetError.self) { try CIFAR.ten.load(directory: directory.path) }
+    let error = #expect(throws: DatasetError.self) { try CIFAR.ten.load(path: directory.path) }
     for word in words { #expect(error?.reason.contains(word) == true, "\(error?.reason ?? "")") }
   }
 
@@ -88,7 +88,7 @@ import Torch
     try write(.hundred)
     try directory.write(Self.records(.hundred, [100], from: 0), to: "train.bin")
     #expect {
-      try CIFAR.hundred.load(directory: directory.path)
+      try CIFAR.hundred.load(path: directory.path)
     } throws: { "\($0)".contains("label 100 of record 0 is not in 0 to 99") }
   }
 }

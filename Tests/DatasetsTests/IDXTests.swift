@@ -1,4 +1,5 @@
 import Foundation
+import Randomness
 import SystemTools
 import TestSupport
 import Testing
@@ -110,7 +111,7 @@ import Testing
   @Test func restriction() throws {
     let directory = try Self.files()
     let dataset = try IDXDataset.load(directory: directory.path)
-    let part = try dataset.restricted(classes: [2, 0], trainLimit: 4, testLimit: 0)
+    let part = try dataset.restricted(classes: [2, 0], trainLimit: 4, RandomStream(seed: 0))
     #expect(part.classNames == ["2", "0"] && part.training.labels == [1, 0, 1, 0] && part.test.count == 4)
     // Images 0, 2, 3, 5 of the whole.
     let pixels = SyntheticImages(count: 9).images
@@ -118,7 +119,7 @@ import Testing
     #expect(try part.training.images.array(UInt8.self) == expected)
     for (classes, limit, words) in [([3], 0, "no class 3"), ([0], 4, "4 train images were asked for")] {
       let error = #expect(throws: DatasetError.self) {
-        try dataset.restricted(classes: classes, trainLimit: limit, testLimit: 0)
+        try dataset.restricted(classes: classes, trainLimit: limit, RandomStream(seed: 0))
       }
       #expect(error?.kind == .unsuitable && error?.reason.contains(words) == true)
     }

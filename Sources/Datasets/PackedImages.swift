@@ -1,0 +1,90 @@
+import Foundation
+import Safetensors
+import Torch
+
+/// A data set's pixels, labels and statistics in one file of the cache, so that only the first start
+/// has to decode and verify the files that it came in.
+struct PackedImages {
+  private static let format = "collapse-images"
+  private static let version = "1"
+
+  /// The pack's file.
+  let path: String
+  /// Of the files and choices that the data set is made from.
+  let stamp: String
+
+  /// The pack of a data set made from `sources`.
+  ///
+  /// - Parameters:
+  ///   - name: begins the file's name.
+  ///   - choices: what else decides over the pixels.
+  init(_ name: String, of sources: SourceFiles, choices: String = "") {
+    let place = Fingerprint().adding(sources.directory).adding(choices).value
+    path = "\(DataCache.path)/packed/\(name)-\(String(place, radix: 16)).safetensors"
+    stamp = "\(sources.stamp)"
+  }
+
+  /// The data set of the pack; made and packed where there is none that fits the sources.
+  ///
+  /// - Parameter fresh: whether to make it although there is a pack.
+  func dataset(fresh: Bool = false, reporting: DataReporting, make: () throws -> ImageDataset) throws
+    -> ImageDataset
+  {
+    if !fresh, let packed = try? read() { return packed }
+    let made = try make()
+    do {
+      try DataCache.makeDirectory("packed")
+      try write(made)
+    } catch {
+      // The next start takes longer; that is all.
+      reporting("not packed for later starts: \(error)", 1)
+    }
+    return made
+  }
+
+  /// The pack's content; nil where it is of other files.
+  ///
+  /// - Throws: if there is none, or it is damaged.
+  private func read() throws -> ImageDataset? {
+    let archive = try TensorArchive(path: path)
+    let fields = archive.metadata
+    func json<Value: Decodable>(_ key: String) throws -> Value {
+      try JSONDecoder().decode(Value.self, from: Data((fields[key] ?? "").utf8))
+    }
+    guard fields["format"] == Self.format, fields["version"] == Self.version, fields["stamp"] == stamp else {
+      return nil
+    }
+    func part(_ name: String) throws -> ImageSet {
+      try ImageSet(
+        images: archive.tensor("\(name)_images"), labels: archive.tensor("\(name)_labels").array(Int.self))
+    }
+    let (training, test) = try (part("train"), part("test"))
+    guard try fields["fingerprint"] == Self.fingerprint(training, test) else { return nil }
+    return try ImageDataset(
+      name: fields["name"] ?? "", classNames: json("class_names"), training: training, test: test,
+      origin: fields["origin"] ?? "",
+      normalization: Normalization(mean: json("mean"), deviation: json("deviation")))
+  }
+
+  private func write(_ dataset: ImageDataset) throws {
+    func json(_ value: some Encodable) throws -> String {
+      String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
+    }
+    let metadata = try [
+      "format": Self.format, "version": Self.version, "stamp": stamp, "name": dataset.name,
+      "origin": dataset.origin, "class_names": json(dataset.classNames),
+      "mean": json(dataset.normalization.mean), "deviation": json(dataset.normalization.deviation),
+      "fingerprint": Self.fingerprint(dataset.training, dataset.test),
+    ]
+    try TensorArchive(
+      [
+        "train_images": dataset.training.images, "train_labels": Tensor(dataset.training.labels),
+        "test_images": dataset.test.images, "test_labels": Tensor(dataset.test.labels),
+      ], metadata: metadata
+    ).write(to: path)
+  }
+
+  private static func fingerprint(_ training: ImageSet, _ test: ImageSet) throws -> String {
+    try "\(training.fingerprint()) \(test.fingerprint())"
+  }
+}

@@ -1,0 +1,71 @@
+import Foundation
+import SystemTools
+
+/// A gzipped tar archive, of which only files that are named are unpacked.
+struct TarArchive {
+  let path: String
+
+  /// Unpacks plain files by their names, whatever directory of the archive they are in, into one directory.
+  ///
+  /// - Parameter atMost: bytes that they may take together.
+  /// - Throws: `DatasetError` if the archive is damaged, lacks a file, or holds a path that leads out of it.
+  func unpack(_ names: [String], into directory: String, atMost: Int, reporting: DataReporting) throws {
+    reporting("unpacking \(path)", 0)
+    let members = try memberNames()
+    if let escaping = members.first(where: Self.escapes) {
+      throw DatasetError(
+        .malformed, "\(path) holds \(escaping), a path that leads out of it; it was not unpacked.",
+        remedies: ["Such an archive was made to do harm, or by mistake: take the official one."])
+    }
+    let wanted = try names.map { name in
+      let found = members.filter { $0.split(separator: "/").last == name[...] }
+      guard found.count == 1 else {
+        let problem = found.isEmpty ? "has no file" : "has \(found.count) files named"
+        throw DatasetError(.malformed, "\(path) \(problem) \(name).")
+      }
+      return found[0]
+    }
+    let place = "\(directory)/unpacking"
+    try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: place) }
+    // As names, not as patterns, and none of them as an option.
+    let options = ["-xzf", path, "-C", place, "--no-same-owner", "--no-wildcards", "--"]
+    func size() -> Int { SourceFiles(below: place).files.reduce(0) { $0 + $1.size } }
+    let output = try Tool.run(
+      "tar", options + wanted,
+      poll: { reporting("unpacking \(path)", min(1, Double(size()) / Double(atMost))) },
+      while: { size() <= atMost })
+    guard size() <= atMost else {
+      throw DatasetError(.malformed, "\(path) unpacks to more than \(atMost) bytes, which it should not.")
+    }
+    guard output.status == 0 else { throw damaged(output) }
+    for (name, member) in zip(names, wanted) {
+      let file = "\(place)/\(member)"
+      var status = stat()
+      // A link could lead anywhere.
+      guard lstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1 else {
+        throw DatasetError(.malformed, "\(path): \(member) is not a plain file.")
+      }
+      guard rename(file, "\(directory)/\(name)") == 0 else {
+        throw DatasetError(.missing, "\(directory)/\(name): \(String(cString: strerror(errno)))")
+      }
+    }
+  }
+
+  private func memberNames() throws -> [String] {
+    let output = try Tool.run("tar", ["-tzf", path, "--quoting-style=literal"])
+    guard output.status == 0 else { throw damaged(output) }
+    return String(decoding: output.standardOutput, as: UTF8.self).split(separator: "\n").map(String.init)
+  }
+
+  private static func escapes(_ member: String) -> Bool {
+    member.hasPrefix("/") || member.split(separator: "/").contains("..")
+  }
+
+  private func damaged(_ output: Tool.Output) -> DatasetError {
+    let lines = output.standardError.split(separator: "\n")
+    // Its first complaint is the cause; the last one only says that it gives up.
+    let why = lines.first.map { $0.trimmingCharacters(in: .whitespaces) } ?? "tar failed"
+    return DatasetError(.malformed, "\(path) is damaged or cut short, or no gzipped tar archive (\(why)).")
+  }
+}
