@@ -38,6 +38,8 @@ let package = Package(
         .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
         .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
       ]),
+    // Optimised also in debug builds, which the tests run: they would be a hundred times slower.
+    .target(name: "CKernels", cxxSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-Wno-psabi"])]),
     module("Safetensors"),
     module("Randomness"),
     module("SystemTools"),
@@ -48,7 +50,7 @@ let package = Package(
       resources: [.embedInCode("Presets")], swiftSettings: strict),
     module("Figures", ["Experiment", "Randomness", "Safetensors", "SystemTools", "Theory"]),
     module("Torch", ["CTorch", "Safetensors"]),
-    module("NN", ["Torch"]),
+    module("NN", ["CKernels", "Torch"]),
     module("Models", ["NN", "Torch"]),
     module("Datasets", ["Torch", "Randomness", "Safetensors", "SystemTools"]),
     module("Geometry", ["Torch"]),

@@ -31,6 +31,10 @@ extern "C" ct_error ct_tensor_copy_bytes(ct_tensor tensor, void *data, size_t by
   });
 }
 
+extern "C" ct_error ct_tensor_address(ct_tensor tensor, void **result) {
+  return shim::guarded([&] { *result = tensor->value.data_ptr(); });
+}
+
 extern "C" ct_error ct_tensor_retain(ct_tensor tensor, ct_tensor *result) {
   return shim::guarded([&] { *result = shim::own(tensor->value); });
 }

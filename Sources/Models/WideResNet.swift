@@ -68,13 +68,16 @@ public final class WideResNet: Classifier {
   public func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics, _ alteration: Alteration?)
     -> ModelOutput
   {
-    var x = stem(alteration(images, of: 0))
+    var x = ResidualStream.value(stem(alteration(images, of: 0)))
     let groupSize = blocks.count / layerCount
     for (index, block) in blocks.enumerated() {
       x = block(x, statistics)
-      if (index + 1) % groupSize == 0 { x = alteration(x, of: (index + 1) / groupSize) }
+      let layer = (index + 1) / groupSize
+      if alteration?.layer == layer, (index + 1) % groupSize == 0 {
+        x = .value(alteration(x.tensor, of: layer))
+      }
     }
-    let features = norm(x, statistics).relu().mean([2, 3], dtype: .float32)
+    let features = norm.rectified(x, statistics).output.mean([2, 3], dtype: .float32)
     return ModelOutput(features: features, logits: head(features))
   }
 }
@@ -98,9 +101,9 @@ private struct BasicBlock {
       ? nil : Conv2d(scope / "convShortcut", inputs: inputs, outputs: outputs, kernel: 1, stride: stride)
   }
 
-  func callAsFunction(_ x: Tensor, _ statistics: BatchStatistics) -> Tensor {
-    let activated = norm1(x, statistics).relu()
-    let branch = conv2(norm2(conv1(activated), statistics).relu())
-    return branch + (shortcut?(activated) ?? x)
+  func callAsFunction(_ stream: ResidualStream, _ statistics: BatchStatistics) -> ResidualStream {
+    let (activated, x) = norm1.rectified(stream, statistics)
+    let hidden = norm2.rectified(.value(conv1(activated)), statistics).output
+    return .sum(conv2(hidden), shortcut?(activated) ?? x)
   }
 }

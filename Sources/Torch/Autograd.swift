@@ -15,6 +15,9 @@ public func withGradients<Result>(_ body: () throws -> Result) rethrows -> Resul
   return try body()
 }
 
+/// Whether operations are recorded for gradients.
+public var recordsGradients: Bool { ct_grad_enabled() }
+
 extension Tensor {
   /// Whether gradients with respect to this tensor are computed.
   public var requiresGradient: Bool { failure == nil && ct_requires_grad(handle) }
@@ -79,6 +82,16 @@ public func gradients(
       "gradients", outputs.map(\.summary))
   }
   return results.map { $0.map(Tensor.init(owning:)) }
+}
+
+/// What `body` gives, or `count` tensors that carry the error which it threw.
+public func failable(_ count: Int, _ body: () throws -> [Tensor]) -> [Tensor] {
+  do {
+    return try body()
+  } catch {
+    let failure = TorchError.recorded(error)
+    return (0..<count).map { _ in Tensor(failure: failure) }
+  }
 }
 
 /// What the C callbacks get: the Swift backward pass.

@@ -2,6 +2,7 @@ private enum Ops {
   static let full = Operator("aten::full")
   static let empty = Operator("aten::empty", "memory_format")
   static let arange = Operator("aten::arange")
+  static let emptyLike = Operator("aten::empty_like")
   static let zerosLike = Operator("aten::zeros_like")
   static let normal = Operator("aten::normal_")
   static let uniform = Operator("aten::uniform_")
@@ -27,6 +28,9 @@ extension Tensor {
 
   /// Zeros of the same shape, type, layout and device.
   public static func zeros(like other: Tensor) -> Tensor { Ops.zerosLike(.tensor(other)) }
+
+  /// A tensor of the same shape, type, layout and device, whose elements are whatever was there.
+  public static func uninitialized(like other: Tensor) -> Tensor { Ops.emptyLike(.tensor(other)) }
 
   /// The integers 0 ..< end.
   public static func range(_ end: Int, device: Device = .cpu) -> Tensor {

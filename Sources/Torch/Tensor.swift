@@ -129,6 +129,20 @@ public struct Tensor: Sendable {
     return data
   }
 
+  /// Address of the first element of a CPU tensor, for kernels of one's own. The tensor must outlive
+  /// its use (`withExtendedLifetime`), and its layout is the caller's to check.
+  public func unsafeAddress() throws -> UnsafeMutableRawPointer {
+    guard device == .cpu else {
+      throw TorchError(operation: "address", arguments: [summary], reason: "the tensor is not on the CPU")
+    }
+    var address: UnsafeMutableRawPointer?
+    try check(ct_tensor_address(checkedHandle(), &address), "address", [summary])
+    guard let address else {
+      throw TorchError(operation: "address", arguments: [summary], reason: "the tensor has no elements")
+    }
+    return address
+  }
+
   /// The only element, as a double. Waits for the device.
   public func item() throws -> Double {
     try checked()

@@ -24,7 +24,8 @@ final class FileServer {
     address = "http://127.0.0.1:" + line.trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
-  deinit { process.terminate() }
+  // A program inherits the signals that this thread blocks, but for this one.
+  deinit { kill(process.processIdentifier, SIGKILL) }
 
   private static let script = """
     import http.server, re

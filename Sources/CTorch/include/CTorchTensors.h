@@ -13,6 +13,8 @@ ct_error ct_tensor_from_bytes(const void *data, size_t bytes, const int64_t *sha
                               int32_t dtype, ct_tensor *result);
 /// Copies the elements, contiguous and on the CPU, into `data`; `bytes` must be their exact size.
 ct_error ct_tensor_copy_bytes(ct_tensor tensor, void *data, size_t bytes);
+/// Address of the first element, on the tensor's own device; valid as long as the tensor.
+ct_error ct_tensor_address(ct_tensor tensor, void **result);
 /// A second owned reference to the same tensor.
 ct_error ct_tensor_retain(ct_tensor tensor, ct_tensor *result);
 void ct_tensor_free(ct_tensor tensor);

@@ -1,0 +1,54 @@
+// Numerical kernels for the CPU that libtorch lacks: several passes over memory made one. Plain
+// pointers, no libtorch; the caller answers for sizes. Everything is computed in float32 and summed
+// in float64, whatever the type of the elements, and depends on the thread count only by rounding.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ck_type : int32_t { CK_FLOAT32, CK_BFLOAT16 } ck_type;
+
+/// Rows of channels, channels innermost, as N×C×H×W images lie in memory channels-last: N·H·W rows.
+typedef struct ck_rows {
+  ck_type type;
+  size_t rows;
+  /// A multiple of ck_channel_unit.
+  size_t channels;
+  /// How many threads may be used; 1 or more.
+  int32_t threads;
+} ck_rows;
+
+/// What the number of channels must be a multiple of.
+extern const size_t ck_channel_unit;
+
+/// Mean and population variance of each channel of x, or of x + addend, which is then written to sum
+/// (sum may be x itself; addend and sum may be NULL together).
+void ck_channel_statistics(ck_rows rows, const void *x, const void *addend, void *sum, float *mean,
+                           float *variance);
+
+/// y = (x − mean) · scale + shift for each channel, with negative values made zero if relu; as above, x
+/// may be x + addend, which is then written to sum.
+void ck_scale_shift(ck_rows rows, const void *x, const void *addend, void *sum, const float *mean,
+                    const float *scale, const float *shift, bool relu, void *y);
+
+/// For each channel the sums of g and of g · (x − mean), where g is the gradient that comes out of the
+/// ReLU after ck_scale_shift: dy where that gave a positive number, or dy everywhere without relu.
+void ck_norm_gradient_sums(ck_rows rows, const void *dy, const void *x, const float *mean,
+                           const float *scale, const float *shift, bool relu, float *sum,
+                           float *sum_product);
+
+/// dx = scale · g + slope · (x − mean) + offset for each channel, plus skip where that is not NULL.
+void ck_norm_gradient(ck_rows rows, const void *dy, const void *x, const void *skip, const float *mean,
+                      const float *scale, const float *shift, const float *slope, const float *offset,
+                      bool relu, void *dx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
