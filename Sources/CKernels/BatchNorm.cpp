@@ -30,15 +30,6 @@ void total(const std::vector<Sums> &parts, size_t channel, double &first, double
   }
 }
 
-template <typename Callable>
-void by_type(ck_type type, Callable &&callable) {
-  if (type == CK_BFLOAT16) {
-    callable(BFloat16{});
-  } else {
-    callable(float{});
-  }
-}
-
 // Sums of x − pivot and of its square: the pivot keeps the difference of the two from cancelling.
 template <typename T>
 CK_INLINE void statistics(const T *x, const T *addend, T *sum, size_t channels, size_t begin, size_t end,

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "CKernels.h"
+
 // Inlined into functions that are compiled for a processor's features, and so compiled for them, too.
 #define CK_INLINE inline __attribute__((always_inline))
 
@@ -44,6 +46,16 @@ CK_INLINE void store(BFloat16 *target, Floats value) {
   const auto chosen = (reinterpret_cast<Masks>(rounded) & is_number) | (0x7fc0 & ~is_number);
   const Halves halves = __builtin_convertvector(reinterpret_cast<Words>(chosen), Halves);
   std::memcpy(target, &halves, sizeof halves);
+}
+
+/// Calls a callable with an element of the C++ type that a ck_type stands for.
+template <typename Callable>
+void by_type(ck_type type, Callable &&callable) {
+  if (type == CK_BFLOAT16) {
+    callable(BFloat16{});
+  } else {
+    callable(float{});
+  }
 }
 
 /// value where condition is positive, else 0.

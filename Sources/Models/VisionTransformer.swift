@@ -162,7 +162,7 @@ private struct Block {
 
   func callAsFunction(_ x: Tensor) -> Tensor {
     let attended = x + attention(norm1(x))
-    return attended + contract(expand(norm2(attended)).gelu())
+    return attended + contract(expand.gelu(norm2(attended)))
   }
 }
 

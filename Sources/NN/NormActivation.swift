@@ -55,26 +55,18 @@ struct FusedNorm {
   init?(_ norm: BatchNorm2d, _ stream: ResidualStream, _ statistics: BatchStatistics) {
     let parts = stream.parts
     let shape = parts[0].shape
-    let type: ck_type
-    switch parts[0].dtype {
-    case .float32: type = CK_FLOAT32
-    case .bfloat16: type = CK_BFLOAT16
-    default: return nil
-    }
-    guard shape.count == 4, shape.allSatisfy({ $0 > 0 }), shape[1] % ck_channel_unit == 0,
-      shape[1] == norm.weight.count, norm.weight.dtype == .float32,
-      parts.allSatisfy({
+    guard shape.count == 4, let rows = ck_rows(parts[0], channels: shape[1], layout: .channelsLast),
+      rows.channels == norm.weight.count, norm.weight.dtype == .float32,
+      parts.dropFirst().allSatisfy({
         $0.failure == nil && $0.device == .cpu && $0.shape == shape && $0.dtype == parts[0].dtype
           && $0.isContiguous(.channelsLast)
       }), statistics != .running || !recordsGradients
     else { return nil }
+    self.rows = rows
     self.norm = norm
     self.statistics = statistics
     x = parts[0]
     addend = parts.count > 1 ? parts[1] : nil
-    rows = ck_rows(
-      type: type, rows: shape[0] * shape[2] * shape[3], channels: shape[1],
-      threads: Int32(Engine.threadCount))
   }
 
   /// Output and input, differentiable.

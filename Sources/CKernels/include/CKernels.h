@@ -48,6 +48,13 @@ void ck_norm_gradient(ck_rows rows, const void *dy, const void *x, const void *s
                       const float *scale, const float *shift, const float *slope, const float *offset,
                       bool relu, void *dx);
 
+/// y = gelu(x + bias), with gelu(v) = v Φ(v), to within 1e-6 of v.
+void ck_bias_gelu(ck_rows rows, const void *x, const float *bias, void *y);
+
+/// dx = dy · gelu′(x + bias), and its sums over the rows.
+void ck_bias_gelu_gradient(ck_rows rows, const void *dy, const void *x, const float *bias, void *dx,
+                           float *bias_gradient);
+
 #ifdef __cplusplus
 }
 #endif

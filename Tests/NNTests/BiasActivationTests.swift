@@ -1,0 +1,70 @@
+import Foundation
+import Testing
+import Torch
+
+@testable import NN
+
+@Suite struct BiasActivationTests {
+  /// Values and gradients of gelu(x + b) by libtorch in float64, for the same rounded x.
+  static func expected(_ x: Tensor, _ bias: Tensor, _ seed: Tensor) throws -> [Tensor] {
+    let leaves = [x, bias].map { $0.detached().to(.float64).clone().requiringGradient() }
+    let y = (leaves[0] + leaves[1]).gelu()
+    try y.backward(seed: seed.to(.float64))
+    return try [y.detached()] + leaves.map { try #require($0.gradient) }
+  }
+
+  static func layer(_ channels: Int) throws -> Linear {
+    let layer = Linear(try Variables(seed: 0).root / "fc", inputs: 4, outputs: channels)
+    try withoutGradients {
+      try layer.bias.assign(Tensor.normal([channels], generator: try Generator(seed: 3)))
+    }
+    return layer
+  }
+
+  /// From far below, where the tail vanishes, to far above, where it is all.
+  @Test(arguments: [DType.float32, .bfloat16]) func agrees(dtype: DType) throws {
+    let layer = try Self.layer(32)
+    let spread = Tensor.normal([5, 300, 32], standardDeviation: 4, generator: try Generator(seed: 1))
+    let x = spread.to(dtype).requiringGradient()
+    let seed = Tensor.normal([5, 300, 32], generator: try Generator(seed: 2)).to(dtype)
+    let y = try #require(layer.biasGelu(x))
+    try y.backward(seed: seed)
+    let found = try [y.detached(), #require(x.gradient), #require(layer.bias.gradient)]
+    #expect(y.dtype == dtype && found[1].dtype == dtype && found[2].dtype == .float32)
+    for (index, (a, b)) in zip(found, try Self.expected(x, layer.bias, seed)).enumerated() {
+      let difference = try NormActivationTests.difference(a, b)
+      #expect(difference < (dtype == .float32 ? 1e-6 : 1.0 / 200), "\(index): \(difference)")
+    }
+  }
+
+  /// Element by element, not only in units of the largest: values near zero count, too.
+  @Test func everyValue() throws {
+    let layer = try Self.layer(16)
+    try withoutGradients { try layer.bias.assign(Tensor.zeros([16])) }
+    let values = (0..<1600).map { Float($0 - 800) / 50 } + [0, -0.0, 1e-20, -1e-20, 100, -100, 3e38, -3e38]
+    let padded = values + [Float](repeating: 0, count: 8)
+    let x = Tensor(padded, shape: [101, 16])
+    let found = try #require(layer.biasGelu(x)).array(Double.self)
+    let exact = try x.to(.float64).gelu().array(Double.self)
+    for (index, value) in padded.enumerated() {
+      #expect(abs(found[index] - exact[index]) <= 4e-7 * abs(Double(value)) + 1e-37, "gelu(\(value))")
+    }
+    let odd = try #require(layer.biasGelu(Tensor([Float](repeating: .nan, count: 16), shape: [1, 16])))
+    #expect(try odd.array(Float.self).allSatisfy(\.isNaN))
+    let infinite = Tensor([Float](repeating: .infinity, count: 16), shape: [1, 16])
+    #expect(try #require(layer.biasGelu(infinite)).array(Float.self).allSatisfy { $0 == .infinity })
+  }
+
+  @Test func leavesTheRestToLibtorch() throws {
+    let layer = try Self.layer(24)
+    #expect(try Self.layer(16).biasGelu(Tensor.zeros([2, 24])) == nil)
+    #expect(layer.biasGelu(Tensor.zeros([2, 24])) == nil, "not a multiple of 16")
+    #expect(try Self.layer(16).biasGelu(Tensor.zeros([2, 16]).to(.float64)) == nil)
+    #expect(try Self.layer(16).biasGelu(Tensor.zeros([16, 2]).transposed()) == nil)
+    let x = Tensor.normal([3, 4], generator: try Generator(seed: 5))
+    for channels in [16, 24] {
+      let layer = try Self.layer(channels)
+      #expect(try NormActivationTests.difference(layer.gelu(x), layer(x).gelu()) < 1e-6)
+    }
+  }
+}
