@@ -82,7 +82,7 @@ let package = Package(
     tests("GeometryTests", ["Geometry", "Figures", "Randomness", "Theory", "Torch"]),
     tests("SafetensorsTests", ["Safetensors"]),
     tests("ExperimentTests", ["Experiment"]),
-    tests("NNTests", ["NN", "Torch"], fixtures: true),
+    tests("NNTests", ["CKernels", "NN", "Torch"], fixtures: true),
     tests("ModelsTests", ["Models", "NN", "Torch"], fixtures: true),
     tests("RandomnessTests", ["Randomness"]),
     tests(

@@ -39,13 +39,6 @@ extension Linear {
   }
 }
 
-extension Tensor {
-  /// Address of `float32` elements on the CPU.
-  fileprivate func floats() throws -> UnsafePointer<Float> {
-    UnsafePointer(try unsafeAddress().assumingMemoryBound(to: Float.self))
-  }
-}
-
 extension ck_rows {
   /// The rows of a tensor on the CPU; nil for types, layouts and numbers of channels that the kernels
   /// do not take.

@@ -48,6 +48,22 @@ void ck_norm_gradient(ck_rows rows, const void *dy, const void *x, const void *s
                       const float *scale, const float *shift, const float *slope, const float *offset,
                       bool relu, void *dx);
 
+/// A convolution of channels-last images with square kernels.
+typedef struct ck_convolution {
+  int64_t images, height, width, inputs;
+  int64_t output_height, output_width, outputs;
+  int64_t kernel, stride, padding;
+} ck_convolution;
+
+/// Whether ck_convolution_weights is faster here than oneDNN: with AVX2 and without AVX-512, where
+/// oneDNN 3's kernel reaches half of what matrix products do. Elsewhere it must not be called.
+bool ck_convolution_weights_pay(void);
+
+/// The gradient with respect to the weights, [outputs][kernel][kernel][inputs], of images x and the
+/// output's gradient dy. Inputs are a multiple of 16, outputs of 4. Sums are in float32.
+void ck_convolution_weights(ck_convolution convolution, const float *x, const float *dy, int32_t threads,
+                            float *gradient);
+
 /// y = gelu(x + bias), with gelu(v) = v Φ(v), to within 1e-6 of v.
 void ck_bias_gelu(ck_rows rows, const void *x, const float *bias, void *y);
 
