@@ -17,11 +17,18 @@ public enum WorkerRequest: Codable, Sendable {
   case data(Configuration.Data, fetch: Bool)
   /// Says what engine, devices and threads there are.
   case doctor
-  /// Times training steps on random images.
+  /// Times training steps, evaluation or captures on random images.
   case benchmark(Benchmark)
 
   /// What a benchmark runs.
   public struct Benchmark: Codable, Sendable {
+    /// What is done to each batch.
+    public enum Work: String, Codable, Sendable {
+      case train, evaluate, capture
+    }
+
+    public var work = Work.train
+    public var optimizer = Configuration.Optimizer.Kind.sgd
     public var model = "wrn-16-2"
     public var precision = Configuration.Precision.auto
     public var device = "auto"
@@ -35,7 +42,7 @@ public enum WorkerRequest: Codable, Sendable {
     public var channels = 3
     public var classes = 10
 
-    /// The benchmark of the README's table.
+    /// Training steps of WRN-16-2.
     public init() {}
   }
 }

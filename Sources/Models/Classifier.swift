@@ -19,7 +19,8 @@ public struct ModelOutput {
 public struct Alteration {
   /// 0 for the images; else the layer whose output is altered, counting from 1.
   public let layer: Int
-  let apply: (Tensor) -> Tensor
+  /// What is done to it; its shape stays as it is.
+  public let apply: (Tensor) -> Tensor
 
   /// Alters the output of a layer, N×…; its shape stays as it is.
   public init(layer: Int, apply: @escaping (Tensor) -> Tensor) {

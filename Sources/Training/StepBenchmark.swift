@@ -5,15 +5,24 @@ import Models
 import NN
 import Torch
 
-/// Times whole training steps (augmentation, mixup, forward, backward, update) on random images.
+/// Times whole training steps (augmentation, mixup, forward, backward, update), evaluation or captures
+/// on random images.
 public struct StepBenchmark: Codable, Sendable {
   /// Shortest, middle and longest time.
   public struct Spread: Codable, Sendable {
     public var min: Double
     public var median: Double
     public var max: Double
+
+    init(_ seconds: [Double]) {
+      let sorted = seconds.sorted()
+      min = sorted[0]
+      median = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+      max = sorted[sorted.count - 1]
+    }
   }
 
+  public var work: WorkerRequest.Benchmark.Work
   public var model: String
   public var precision: String
   public var device: String
@@ -23,6 +32,8 @@ public struct StepBenchmark: Codable, Sendable {
   /// From the median step.
   public var imagesPerSecond: Double
   public var stepSeconds: Spread
+  /// Share of the median step in which images are chosen, augmented, normalised and mixed.
+  public var inputShare: Double
   /// Largest resident size of the process so far.
   public var peakMemoryBytes: Int
 
@@ -32,34 +43,22 @@ public struct StepBenchmark: Codable, Sendable {
     let precision = Setup.resolved(benchmark.precision, on: device)
     if device != .cpu { try Engine.setDeterministic(true) }
     if benchmark.threads > 0 { try Engine.setThreadCount(benchmark.threads) }
-    var configuration = Configuration()
-    configuration.batchSize = benchmark.batchSize
-    let streams = RunStreams(seed: 0)
-    let network = try ModelRegistry.make(
-      benchmark.model, channels: benchmark.channels, classes: benchmark.classes,
-      imageSize: ImageSize(height: benchmark.imageSize, width: benchmark.imageSize),
-      seed: streams.initialization, device: device)
-    let dataset = try Self.randomImages(benchmark).on(device)
-    let batches = TrainingBatches(
-      dataset, configuration, dtype: precision == .bf16 ? .bfloat16 : .float32, streams: streams)
-    let optimizer = SGD(network.variables, momentum: 0.9, weightDecay: 1e-4)
-
-    var seconds: [Double] = []
-    let order = batches.order(epoch: 0)
-    for step in 0..<benchmark.warmup + benchmark.steps {
+    let step = try TimedStep(benchmark, device, precision == .bf16 ? .bfloat16 : .float32)
+    var times: [(input: Double, whole: Double)] = []
+    for index in 0..<benchmark.warmup + benchmark.steps {
       let start = ContinuousClock.now
-      try checkingErrors {
-        let batch = batches.batch(order, epoch: 0, step: step % batches.stepsPerEpoch)
-        try NN.Loss.crossEntropy(network(batch.images, .updating).logits, batch.targets).backward()
-        try optimizer.step(learningRate: 0.1)
-      }
+      let input = try checkingErrors { try step.prepare(index) }
       try device.synchronize()
-      if step >= benchmark.warmup { seconds.append((ContinuousClock.now - start) / .seconds(1)) }
+      let prepared = ContinuousClock.now
+      try checkingErrors { try step.run(input) }
+      try device.synchronize()
+      guard index >= benchmark.warmup else { continue }
+      times.append(((prepared - start) / .seconds(1), (ContinuousClock.now - start) / .seconds(1)))
     }
-    seconds.sort()
-    let median = (seconds[(seconds.count - 1) / 2] + seconds[seconds.count / 2]) / 2
-    stepSeconds = Spread(min: seconds[0], median: median, max: seconds[seconds.count - 1])
-    imagesPerSecond = Double(benchmark.batchSize) / median
+    stepSeconds = Spread(times.map(\.whole))
+    inputShare = Spread(times.map(\.input)).median / stepSeconds.median
+    imagesPerSecond = Double(benchmark.batchSize) / stepSeconds.median
+    work = benchmark.work
     model = benchmark.model
     self.precision = precision.rawValue
     self.device = "\(device)"
@@ -69,6 +68,65 @@ public struct StepBenchmark: Codable, Sendable {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     peakMemoryBytes = usage.ru_maxrss * 1024
+  }
+}
+
+/// One kind of work on one batch after another, by the code that runs do it with.
+private struct TimedStep {
+  private let benchmark: WorkerRequest.Benchmark
+  private let network: any Classifier
+  private let optimizer: any NN.Optimizer
+  private let dataset: ImageDataset
+  private let batches: TrainingBatches
+  private let order: [Int]
+  private let streams = RunStreams(seed: 0)
+  private let dtype: DType
+
+  init(_ benchmark: WorkerRequest.Benchmark, _ device: Device, _ dtype: DType) throws {
+    self.benchmark = benchmark
+    self.dtype = dtype
+    network = try ModelRegistry.make(
+      benchmark.model, channels: benchmark.channels, classes: benchmark.classes,
+      imageSize: ImageSize(height: benchmark.imageSize, width: benchmark.imageSize),
+      seed: streams.initialization, device: device)
+    dataset = try Self.randomImages(benchmark).on(device)
+    var configuration = Configuration()
+    configuration.batchSize = benchmark.batchSize
+    configuration.optimizer.kind = benchmark.optimizer
+    batches = TrainingBatches(dataset, configuration, dtype: dtype, streams: streams)
+    order = batches.order(epoch: 0)
+    optimizer = Trainer.optimizer(configuration.optimizer, network.variables)
+  }
+
+  /// What the network gets in a step.
+  func prepare(_ step: Int) throws -> TrainingBatches.Batch {
+    let size = benchmark.batchSize
+    let first = step % batches.stepsPerEpoch * size
+    switch benchmark.work {
+    case .train: return batches.batch(order, epoch: 0, step: step % batches.stepsPerEpoch)
+    case .evaluate:
+      let images = dataset.normalization(dataset.training.images.narrowed(first..<first + size))
+      return TrainingBatches.Batch(images: images.to(dtype), targets: images)
+    case .capture:
+      let plan = MixingPlan(
+        lambdas: (0..<size).map { Double($0) / Double(size) }, partners: [])
+      let sides = [order[first..<first + size], order.reversed()[first..<first + size]].map {
+        dataset.normalization(
+          dataset.training.images.indexSelected(Tensor(Array($0), device: dataset.training.images.device)))
+      }
+      let images = plan.mix(sides[0], with: sides[1])
+      return TrainingBatches.Batch(images: images.to(dtype), targets: images)
+    }
+  }
+
+  func run(_ batch: TrainingBatches.Batch) throws {
+    switch benchmark.work {
+    case .train:
+      try NN.Loss.crossEntropy(network(batch.images, .updating).logits, batch.targets).backward()
+      try optimizer.step(learningRate: benchmark.optimizer == .sgd ? 0.1 : 1e-3)
+    case .evaluate: _ = withoutGradients { network(batch.images, .running).logits }
+    case .capture: _ = withoutGradients { network(batch.images, .batch).features }
+    }
   }
 
   private static func randomImages(_ benchmark: WorkerRequest.Benchmark) throws -> ImageDataset {

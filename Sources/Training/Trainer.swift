@@ -49,7 +49,7 @@ public final class Trainer {
     optimizer = Self.optimizer(configuration.optimizer, setup.model.variables)
   }
 
-  private static func optimizer(_ options: Configuration.Optimizer, _ variables: Variables)
+  static func optimizer(_ options: Configuration.Optimizer, _ variables: Variables)
     -> any NN.Optimizer
   {
     let limit = options.gradientClip > 0 ? options.gradientClip : nil

@@ -78,6 +78,64 @@ import Testing
     #expect(trained.status == 0 && trained.json?["test_accuracy"] is Double, "\(trained.errors)")
   }
 
+  /// From directories of images to a capture of classes by name.
+  @Test func foldersOfImages() throws {
+    let python = """
+      import os, sys
+      import numpy as np
+      from PIL import Image
+      noise = np.random.default_rng(0)
+      for split, count in (("train", 24), ("test", 6)):
+          for number, name in enumerate(("cat", "dog", "eel")):
+              os.makedirs(f"own/{split}/{name}")
+              for n in range(count):
+                  pixels = noise.integers(0, 80, (12, 12, 3), np.uint8)
+                  pixels[4 * number:4 * number + 4, 4:8] += 170
+                  Image.fromarray(pixels).save(f"own/{split}/{name}/{n}.png")
+      """
+    let tool = ProgramRunner.repository + "/.collapse/venv/bin/python"
+    let made = try ProgramRunner(["-c", python], in: directory.path, program: tool).finish()
+    #expect(made.status == 0, "\(made.errors)")
+    func run(_ arguments: String...) throws -> ProgramRunner.Result {
+      try ProgramRunner.run(arguments, in: directory.path)
+    }
+    let report = try run("data", "verify", "folder", "--path", "own", "--json")
+    #expect(report.json?["classes"] as? [String] == ["cat", "dog", "eel"], "\(report.errors)")
+    #expect(report.json?["training_images"] as? Int == 72 && report.json?["shape"] as? [Int] == [12, 12, 3])
+    let settings = [
+      "data.dataset=folder", "data.path=own", "data.classes=[eel, cat]", "data.validation=8",
+      "model.name=wrn-10-1", "epochs=1", "batch_size=16", "capture.samples=30", "capture.class_count=2",
+      "mixup.kind=manifold",
+    ]
+    let trained = try ProgramRunner.run(
+      ["train", "--device", "cpu", "--json", "--out", "run"] + settings.flatMap { ["--set", $0] },
+      in: directory.path)
+    #expect(trained.status == 0 && trained.json?["dataset"] as? String == "own", "\(trained.errors)")
+    let log = try String(contentsOfFile: directory.file("run/log.txt"), encoding: .utf8)
+    #expect(log.contains("40 training and 12 test images, 2 classes"), "\(log)")
+    #expect(try run("capture", "run", "--classes", "cat,eel", "--name", "both").status == 0)
+    try run("capture", "run", "--classes", "cat,dog").expectFailure(
+      64, ["class dog can't be captured", "2: eel", "0: cat"])
+
+    // What is wrong with the images is said with the names of the files.
+    try directory.write(Array("no image".utf8), to: "own/train/dog/3.png")
+    try run("data", "verify", "folder", "--path", "own").expectFailure(
+      65,
+      [
+        "1 of 72 images cannot be used", "own/train/dog/3.png (cannot identify image file",
+        "data.skip_corrupt=true",
+      ])
+    let skipped = try run("data", "verify", "folder", "--path", "own", "--skip-corrupt")
+    #expect(skipped.status == 0 && skipped.output.contains("71 training"), "\(skipped.errors)")
+    #expect(skipped.errors.contains("skipped: 1 of 72 images cannot be used"))
+    try run("data", "verify", "folder").expectFailure(64, ["data.path cannot be empty"])
+    try run("data", "verify", "folder", "--path", "none").expectFailure(66, ["none does not exist"])
+    try ProgramRunner.run(
+      ["data", "verify", "folder", "--path", "own"], in: directory.path,
+      environment: ["COLLAPSE_PYTHON": "/bin/false"]
+    ).expectFailure(66, ["could not be decoded by /bin/false"])
+  }
+
   /// Programs of these names that do as the scripts say, before the real ones.
   func fakes(_ scripts: [String: String]) throws -> [String: String] {
     let bin = try makeDirectory("bin")
@@ -108,7 +166,7 @@ import Testing
       66,
       [
         "could not be fetched", "from apt-get: ", "SHA-256",
-        "from the official site: curl: (6) Could not resolve host",
+        "from the official site: http", "curl: (6) Could not resolve host",
         "apt-get install dataset-fashion-mnist", "COLLAPSE_DATA",
       ])
     #expect(try FileManager.default.contentsOfDirectory(atPath: directory.file("cache")) == [])

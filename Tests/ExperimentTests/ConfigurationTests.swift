@@ -29,6 +29,39 @@ import Testing
     #expect(configuration.data.classes == [1, 2] && configuration.name == "x")
   }
 
+  @Test func classesByNumberOrName() throws {
+    let classes: [Configuration.ClassChoice] = [.name("cat"), .number(3), .name("T-shirt/top"), .name("7")]
+    let configuration = try Self.load("data: {classes: [cat, 3, T-shirt/top, \"7\"]}")
+    #expect(configuration.data.classes == classes)
+    #expect(try Self.load(configuration.yaml()).data.classes == classes)
+    #expect(try Self.load("", "data.classes=[dog, 1]").data.classes == [.name("dog"), 1])
+  }
+
+  /// Combinations that no run can have, and the words of the message.
+  static let misfits: [([String], String)] = [
+    (["data.classes=[cat]"], "two or more different classes"),
+    (["data.classes=[1, 1]"], "two or more different classes"),
+    (["data.classes=[[1], 2]"], "a list of numbers or names"),
+    (
+      ["data.dataset=folder"], "data.path cannot be empty: it must be the directory that holds train and test"
+    ),
+    (["data.image_size=32"], "left alone unless data.dataset is folder"),
+    (["data.skip_corrupt=true"], "left alone unless data.dataset is folder"),
+    (["data.validation=-1"], "data.validation cannot be -1"),
+    (["mixup.layers=[]"], "mixup.layers cannot be []"),
+    (["mixup.layers=[1, 1]"], "one or more different numbers of layers"),
+    (["mixup.layers=[0.5]"], "a list of whole numbers"),
+    (["mixup.kind=manifold", "gradient_accumulation=2"], "partners would be in other parts"),
+    (["mixup.kind=manifolds"], "Did you mean \"manifold\"?"),
+  ]
+
+  @Test(arguments: misfits) func refusesCombinations(settings: [String], words: String) throws {
+    let sources = try settings.map { try Configuration.Source(assignment: $0) }
+    #expect { try Configuration([.init(text: "", name: "c.yaml")] + sources) } throws: {
+      "\($0)".contains(words)
+    }
+  }
+
   @Test func wholeNumbersServeAsReals() throws {
     #expect(try Self.load("mixup: {alpha: 2}").mixup.alpha == 2)
     #expect(try Self.load("optimizer: {weight_decay: 1e-4}").optimizer.weightDecay == 1e-4)
@@ -90,7 +123,7 @@ import Testing
     ("mixup: {enabled: 3}", ["mixup.enabled must be true or false"]),
     ("optimizer: 3", ["optimizer is a group of keys"]),
     ("data: {classes: 3}", ["data.classes must be a list"]),
-    ("data: {classes: [a, b]}", ["data.classes must be a list of whole numbers"]),
+    ("data: {classes: [[a], b]}", ["data.classes must be a list of numbers or names"]),
     ("loss: cross_entropy", ["loss cannot be \"cross_entropy\"", "Did you mean \"cross-entropy\""]),
     ("data: {dataset: fashionmnist}", ["data.dataset", "Did you mean \"fashion-mnist\""]),
     ("mixup: {alpha: 0}", ["mixup.alpha cannot be 0.0", "positive"]),

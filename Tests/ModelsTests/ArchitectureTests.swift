@@ -171,4 +171,38 @@ import Torch
       "\($0)" == "vit-ti-4 cuts images into patches of 4×4 pixels, which do not divide 30×28"
     }
   }
+
+  /// Every layer can be altered, each once and with its own output; what an identity does is nothing.
+  @Test(arguments: ["wrn-16-1", "vit-ti-4"]) func alterations(name: String) throws {
+    let model = try ModelRegistry.make(
+      name, channels: 1, classes: 3, imageSize: ImageSize(height: 8, width: 8), seed: 0)
+    #expect(model.layerCount == (name == "vit-ti-4" ? 12 : 3))
+    let images = Tensor.normal([4, 1, 8, 8], generator: try Generator(seed: 1)).contiguous(.channelsLast)
+    func logits(_ alteration: Alteration?) throws -> [Float] {
+      try checkingErrors { model(images, .batch, alteration).logits }.array()
+    }
+    let plain = try logits(nil)
+    var outputs: [[Int]] = []
+    for layer in 0...model.layerCount {
+      var calls = 0
+      let same = try logits(
+        Alteration(layer: layer) {
+          calls += 1
+          outputs.append($0.shape)
+          return $0
+        })
+      #expect(calls == 1 && zip(same, plain).allSatisfy { abs($0 - $1) < 1e-5 }, "layer \(layer)")
+      // Nothing that normalisation undoes.
+      let other = try logits(Alteration(layer: layer) { $0 * $0 })
+      #expect(zip(other, plain).contains { abs($0 - $1) > 1e-4 }, "layer \(layer)")
+    }
+    let shapes =
+      name == "vit-ti-4"
+      ? [[4, 1, 8, 8]] + [[Int]](repeating: [4, 5, 192], count: 12)
+      : [[4, 1, 8, 8], [4, 16, 8, 8], [4, 32, 4, 4], [4, 64, 2, 2]]
+    #expect(outputs == shapes)
+    let halved = try checkingErrors { model(images * 0.5, .batch).logits }.array(Float.self)
+    #expect(try logits(Alteration(layer: 0) { $0 * 0.5 }) == halved)
+    #expect(try logits(Alteration(layer: model.layerCount + 1) { $0 * 0 }) == plain)
+  }
 }

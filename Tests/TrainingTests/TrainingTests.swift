@@ -320,6 +320,8 @@ import Torch
     ("data.train_limit=97", "97 train images were asked for"),
     ("model.name=wrn-11-1", "Did you mean \"wrn-10-1\""),
     ("model.name=resnet", "there is no model \"resnet\""),
+    ("data.validation=96", "96 training images were to be held out"),
+    ("data.classes=[cat,1]", "has no class \"cat\""),
     ("device=cuda:99", "device \"cuda:99\" cannot be used"),
     ("device=gpu", "device \"gpu\" cannot be used"),
   ]

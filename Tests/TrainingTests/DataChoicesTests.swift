@@ -1,0 +1,98 @@
+import Datasets
+import Experiment
+import Foundation
+import TestSupport
+import Testing
+import Torch
+
+@testable import Training
+
+/// Which images a run sees, and where it mixes them.
+@Suite struct DataChoicesTests {
+  let fixture: TrainingFixture
+
+  init() throws { fixture = try TrainingFixture() }
+
+  /// Mixing at the image alone is mixup to the bit; at deeper layers it is something else, of which
+  /// each step draws one.
+  @Test func manifoldMixup() throws {
+    var configuration = fixture.configuration
+    let mixup = try fixture.run(configuration, "mixup").run
+    configuration.mixup.kind = .manifold
+    configuration.mixup.layers = [0]
+    let image = try fixture.run(configuration, "image").run
+    #expect(try fixture.bytes(mixup.weights) == fixture.bytes(image.weights))
+    configuration.mixup.layers = [0, 2, 3]
+    let whole = try fixture.run(configuration, "whole").run
+    #expect(try fixture.bytes(mixup.weights) != fixture.bytes(whole.weights))
+    let (run, _) = try fixture.run(configuration, "stopped", stopAfter: 8)
+    #expect(try TrainingRun.resume(run, command: ["again"], report: { _ in }) != nil)
+    #expect(try fixture.bytes(run.weights) == fixture.bytes(whole.weights))
+
+    let setup = try Setup(configuration)
+    let batches = TrainingBatches(
+      setup.dataset, configuration, dtype: .float32, streams: setup.streams)
+    let plain = TrainingBatches(setup.dataset, fixture.configuration, dtype: .float32, streams: setup.streams)
+    let order = batches.order(epoch: 0)
+    var layers: [Int] = []
+    for step in 0..<6 {
+      let (own, other) = (
+        batches.batch(order, epoch: 0, step: step), plain.batch(order, epoch: 0, step: step)
+      )
+      #expect(try own.targets.array(Float.self) == other.targets.array(Float.self))
+      layers.append(own.mixing?.layer ?? 0)
+      let mixed = own.mixing.map { $0.apply(own.images) } ?? own.images
+      #expect(try mixed.array(Float.self) == other.images.array(Float.self))
+    }
+    #expect(Set(layers).count > 1 && layers.allSatisfy { [0, 2, 3].contains($0) })
+  }
+
+  /// Images that are held out are measured on and never trained on or captured.
+  @Test func validation() throws {
+    var configuration = fixture.configuration
+    configuration.data.validation = 20
+    let run = try fixture.run(configuration, "run").run
+    let rows = try run.metricRows()
+    #expect(rows.allSatisfy { $0.validationAccuracy != nil && $0.testAccuracy != nil })
+    #expect(rows.last?.step == 3 * (76 / 16))
+    let setup = try Setup(configuration)
+    let heldOut = Set(try #require(setup.dataset.validation).places)
+    #expect(heldOut.count == 20 && heldOut.isDisjoint(with: setup.dataset.training.places))
+    let capture = try TensorArchive(path: run.captures + "/activations.safetensors")
+    #expect(try heldOut.isDisjoint(with: capture.tensor("image_indices").array(Int.self)))
+    #expect(try run.metricRows().last?.line.contains("validation accuracy") == true)
+    #expect(try fixture.run(fixture.configuration, "none").run.metricRows().last?.validationAccuracy == nil)
+  }
+
+  @Test func classesByName() throws {
+    var configuration = fixture.configuration
+    configuration.capture.classCount = 2
+    configuration.data.classes = [.name("2"), .number(0)]
+    #expect(try Setup(configuration).dataset.classNumbers == [2, 0])
+    configuration.data.classes = [.name("cat"), .number(0)]
+    #expect { try Setup(configuration) } throws: {
+      "\($0)".contains("has no class \"cat\"") && "\($0)".contains("Its classes: 0, 1, 2")
+    }
+    configuration.data.classes = [.name("1"), .number(1)]
+    #expect { try Setup(configuration) } throws: { "\($0)".contains("names a class twice") }
+  }
+
+  /// A simplex ETF of 70 classes needs 69 dimensions; this network has 64.
+  @Test func tooManyClassesForASimplex() throws {
+    let images = [UInt8](repeating: 9, count: 70 * 64).enumerated().map {
+      UInt8(truncatingIfNeeded: $0.offset)
+    }
+    for prefix in ["train", "t10k"] {
+      try fixture.directory.write(
+        SyntheticImages.idx([70, 8, 8], images), to: "\(prefix)-images-idx3-ubyte")
+      try fixture.directory.write(
+        SyntheticImages.idx([70], (0..<70).map { UInt8($0) }), to: "\(prefix)-labels-idx1-ubyte")
+    }
+    var configuration = fixture.configuration
+    configuration.model.classifier = .simplexETF
+    let error = #expect(throws: Failure.self) { try Setup(configuration) }
+    #expect(error?.status == .usage && error?.reason.contains("wrn-10-1 cannot have a simplex ETF") == true)
+    configuration.model.name = "wrn-10-2"
+    #expect(try Setup(configuration).model.bias == nil)
+  }
+}
