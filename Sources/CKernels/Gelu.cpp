@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "CKernels.h"
+#include "Math.h"
 #include "Parallel.h"
 #include "Vectors.h"
 
@@ -11,22 +12,6 @@ using namespace kernels;
 namespace {
 
 constexpr size_t block = 64;
-
-/// e^x for x in −87 … 0, to 2e-7 of itself: 2^n times a polynomial in the rest.
-CK_INLINE Floats exponential(Floats x) {
-  const Floats scaled = x * 1.44269504F;
-  // Adding and taking away 1.5 · 2^23 rounds to a whole number.
-  const Floats rounded = (scaled + 12582912.0F) - 12582912.0F;
-  const Floats rest = (x - rounded * 0.693359375F) + rounded * 2.12194440e-4F;
-  Floats sum = rest * 1.3981999e-3F + 8.3333333e-3F;
-  sum = sum * rest + 4.1666666e-2F;
-  sum = sum * rest + 1.6666667e-1F;
-  sum = sum * rest + 0.5F;
-  sum = sum * rest + 1.0F;
-  sum = sum * rest + 1.0F;
-  const auto power = (__builtin_convertvector(rounded, Masks) + 127) << 23;
-  return sum * reinterpret_cast<Floats>(power);
-}
 
 struct Normal {
   Floats distribution, density;

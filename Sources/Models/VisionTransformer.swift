@@ -104,6 +104,8 @@ public final class VisionTransformer: Classifier {
 
   /// N×(patches + 1)×width: class token and patches, with their positions.
   private func embedded(_ images: Tensor) -> Tensor {
+    // A failed tensor has no shape; it only travels on.
+    guard images.failure == nil else { return images }
     let count = images.shape[0]
     let patches = patches(images)
     let classToken = classToken.to(images.dtype).expanded([count, 1, configuration.width])
@@ -166,8 +168,7 @@ private struct Block {
   }
 }
 
-/// Multi-head self-attention by batched matrix products, which at the few tokens of small images are
-/// faster than kernels that avoid the matrix of scores.
+/// Multi-head self-attention.
 private struct Attention {
   let qkv: Linear
   let projection: Linear
@@ -182,15 +183,6 @@ private struct Attention {
 
   /// N×tokens×width to the same.
   func callAsFunction(_ x: Tensor) -> Tensor {
-    let shape = x.shape
-    let (count, tokens, width) = (shape[0], shape[1], shape[2])
-    let size = width / heads
-    // 3×N×heads×tokens×size
-    let parts = qkv(x).reshaped([count, tokens, 3, heads, size]).permuted([2, 0, 3, 1, 4])
-    let query = parts.selected(0, dimension: 0) * (1 / Double(size).squareRoot())
-    let key = parts.selected(1, dimension: 0)
-    let value = parts.selected(2, dimension: 0)
-    let weights = query.matmul(key.transposed()).softmax(-1)
-    return projection(weights.matmul(value).permuted([0, 2, 1, 3]).reshaped([count, tokens, width]))
+    projection(attention(qkv(x), heads: heads))
   }
 }

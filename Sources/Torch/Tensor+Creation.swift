@@ -32,6 +32,11 @@ extension Tensor {
   /// A tensor of the same shape, type, layout and device, whose elements are whatever was there.
   public static func uninitialized(like other: Tensor) -> Tensor { Ops.emptyLike(.tensor(other)) }
 
+  /// A CPU tensor whose elements are whatever was there.
+  public static func uninitialized(_ shape: [Int], dtype: DType = .float32) -> Tensor {
+    Ops.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu))
+  }
+
   /// The integers 0 ..< end.
   public static func range(_ end: Int, device: Device = .cpu) -> Tensor {
     Ops.arange(.int(end), .dtype(.int64), .none, .device(device))
@@ -42,16 +47,17 @@ extension Tensor {
     _ shape: [Int], mean: Double = 0, standardDeviation: Double = 1, dtype: DType = .float32,
     generator: Generator
   ) -> Tensor {
-    let empty = Ops.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu))
-    return Ops.normal(.tensor(empty), .double(mean), .double(standardDeviation), .generator(generator))
+    return Ops.normal(
+      .tensor(.uninitialized(shape, dtype: dtype)), .double(mean), .double(standardDeviation),
+      .generator(generator))
   }
 
   /// Independent numbers, uniform in `range`.
   public static func uniform(
     _ shape: [Int], in range: Range<Double> = 0..<1, dtype: DType = .float32, generator: Generator
   ) -> Tensor {
-    let empty = Ops.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu))
     return Ops.uniform(
-      .tensor(empty), .double(range.lowerBound), .double(range.upperBound), .generator(generator))
+      .tensor(.uninitialized(shape, dtype: dtype)), .double(range.lowerBound), .double(range.upperBound),
+      .generator(generator))
   }
 }

@@ -64,6 +64,21 @@ bool ck_convolution_weights_pay(void);
 void ck_convolution_weights(ck_convolution convolution, const float *x, const float *dy, int32_t threads,
                             float *gradient);
 
+/// Multi-head self-attention; queries, keys and values lie in one tensor, [images][tokens][3][heads][size],
+/// its result in [images][tokens][heads][size]. The size of a head is a multiple of 16.
+typedef struct ck_attention {
+  ck_type type;
+  size_t images, tokens, heads, size;
+  int32_t threads;
+} ck_attention;
+
+/// softmax(q kᵀ / √size) v; logs, [images][heads][tokens], is what the backward pass needs.
+void ck_attention_forward(ck_attention shape, const void *qkv, void *output, float *logs);
+
+/// The gradient with respect to qkv, of its shape, from the output and its gradient.
+void ck_attention_backward(ck_attention shape, const void *qkv, const void *output, const void *gradient,
+                           const float *logs, void *result);
+
 /// y = gelu(x + bias), with gelu(v) = v Φ(v), to within 1e-6 of v.
 void ck_bias_gelu(ck_rows rows, const void *x, const float *bias, void *y);
 
