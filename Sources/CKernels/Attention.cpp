@@ -105,6 +105,18 @@ CK_INLINE void transpose(const float *from, size_t tokens, size_t size, size_t p
   }
 }
 
+/// Queries, keys and values of one head, and the scores q kᵀ.
+template <typename T, size_t R>
+CK_INLINE void score(const T *rows, size_t dimension, Scratch &s) {
+  const size_t next = 3 * dimension;
+  gather(rows, next, s.tokens, s.size, s.query.data());
+  gather(rows + dimension, next, s.tokens, s.size, s.key.data());
+  gather(rows + 2 * dimension, next, s.tokens, s.size, s.value.data());
+  transpose(s.key.data(), s.tokens, s.size, s.padded, s.key_columns.data());
+  multiply<R>({s.query.data(), s.size, 1}, s.key_columns.data(), s.padded, s.tokens, s.size, s.padded,
+              s.scores.data(), s.padded);
+}
+
 /// Scores to weights, row by row; gives the logarithm of each row's sum of exponentials.
 CK_INLINE void softmax(Scratch &s, float scale, float *logs) {
   for (size_t token = 0; token < s.tokens; token++) {
@@ -143,13 +155,7 @@ CK_INLINE void forward(const ck_attention &a, const T *qkv, Scratch &s, size_t b
   const float scale = 1 / std::sqrt(static_cast<float>(a.size));
   for (size_t index = begin; index < end; index++) {
     const size_t image = index / a.heads, offset = index % a.heads * a.size;
-    const T *rows = qkv + image * a.tokens * next + offset;
-    gather(rows, next, s.tokens, s.size, s.query.data());
-    gather(rows + dimension, next, s.tokens, s.size, s.key.data());
-    gather(rows + 2 * dimension, next, s.tokens, s.size, s.value.data());
-    transpose(s.key.data(), s.tokens, s.size, s.padded, s.key_columns.data());
-    multiply<R>({s.query.data(), s.size, 1}, s.key_columns.data(), s.padded, s.tokens, s.size, s.padded,
-                s.scores.data(), s.padded);
+    score<T, R>(qkv + image * a.tokens * next + offset, dimension, s);
     softmax(s, scale, logs + index * a.tokens);
     multiply<R>({s.scores.data(), s.padded, 1}, s.value.data(), s.size, s.tokens, s.tokens, s.size,
                 s.result.data(), s.size);
@@ -164,17 +170,11 @@ CK_INLINE void backward(const ck_attention &a, const T *qkv, const T *output, co
   const float scale = 1 / std::sqrt(static_cast<float>(a.size));
   for (size_t index = begin; index < end; index++) {
     const size_t image = index / a.heads, offset = index % a.heads * a.size;
-    const T *rows = qkv + image * a.tokens * next + offset;
-    gather(rows, next, s.tokens, s.size, s.query.data());
-    gather(rows + dimension, next, s.tokens, s.size, s.key.data());
-    gather(rows + 2 * dimension, next, s.tokens, s.size, s.value.data());
+    score<T, R>(qkv + image * a.tokens * next + offset, dimension, s);
     const size_t at = image * a.tokens * dimension + offset;
     gather(gradient + at, dimension, s.tokens, s.size, s.given.data());
     gather(output + at, dimension, s.tokens, s.size, s.result.data());
-    transpose(s.key.data(), s.tokens, s.size, s.padded, s.key_columns.data());
     transpose(s.value.data(), s.tokens, s.size, s.padded, s.value_columns.data());
-    multiply<R>({s.query.data(), s.size, 1}, s.key_columns.data(), s.padded, s.tokens, s.size, s.padded,
-                s.scores.data(), s.padded);
     multiply<R>({s.given.data(), s.size, 1}, s.value_columns.data(), s.padded, s.tokens, s.size, s.padded,
                 s.slopes.data(), s.padded);
     // Weights P, and the gradient of the scores: P (dP − the mean of dP under P).
@@ -207,7 +207,7 @@ CK_INLINE void backward(const ck_attention &a, const T *qkv, const T *output, co
   }
 }
 
-// With sixteen registers of half a vector each two rows fit; with thirty-two whole ones, four.
+// Two rows by two vectors fit into AVX2's registers.
 template <typename T>
 CK_INLINE void forward_2(const ck_attention &a, const T *qkv, Scratch &s, size_t begin, size_t end, T *output,
                          float *logs) {

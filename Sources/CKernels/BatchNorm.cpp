@@ -164,7 +164,8 @@ extern "C" void ck_channel_statistics(ck_rows rows, const void *x, const void *a
       total(parts, c, first, second);
       const double offset = first / count;
       mean[c] = static_cast<float>(pivot[c] + offset);
-      variance[c] = static_cast<float>(std::max(0.0, second / count - offset * offset));
+      const double spread = second / count - offset * offset;
+      variance[c] = static_cast<float>(spread < 0 ? 0 : spread);  // what is not a number stays so
     }
   });
 }

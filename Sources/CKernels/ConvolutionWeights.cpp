@@ -74,29 +74,44 @@ __attribute__((target("avx2,fma"), noinline)) void run_contribution(
 }
 #endif
 
+/// Elements of the gradient.
+size_t elements(const ck_convolution &c) { return c.outputs * c.kernel * c.kernel * c.inputs; }
+
 }  // namespace
 
-extern "C" bool ck_convolution_weights_pay(void) {
+extern "C" bool ck_convolution_weights_possible(void) {
 #if defined(__x86_64__)
-  static const int level = vector_level();
-  return level == 256;
+  return vector_level() >= 256;
 #else
   return false;
 #endif
 }
 
+extern "C" bool ck_convolution_weights_pay(ck_convolution convolution, int32_t threads) {
+  static const bool is_faster = ck_convolution_weights_possible() && vector_level() == 256;
+  // Each thread goes through a gradient of its own for every few rows of an image, and all of them are
+  // added in the end: they have to stay in the cache.
+  const size_t bytes = elements(convolution) * sizeof(float);
+  return is_faster && bytes <= size_t{1} << 20 && bytes * threads <= size_t{64} << 20;
+}
+
 extern "C" void ck_convolution_weights(ck_convolution convolution, const float *x, const float *dy,
                                        int32_t threads, float *gradient) {
 #if defined(__x86_64__)
-  const size_t count = convolution.outputs * convolution.kernel * convolution.kernel * convolution.inputs;
-  std::vector<std::vector<float>> parts(threads, std::vector<float>(count));
+  const size_t count = elements(convolution);
+  std::vector<std::vector<float>> parts(threads);
   parallel(threads, [&](int32_t thread, int32_t used) {
+    parts[thread].resize(count);
     const Share share(convolution.images, 1, thread, used);
     run_contribution(convolution, x, dy, share.begin, share.end, parts[thread].data());
   });
-  std::fill(gradient, gradient + count, 0.0F);
-  for (const auto &part : parts) {
-    for (size_t k = 0; k < count; k++) gradient[k] += part[k];
-  }
+  parallel(threads, [&](int32_t thread, int32_t used) {
+    const Share share(count, width, thread, used);
+    std::fill(gradient + share.begin, gradient + share.end, 0.0F);
+    for (const auto &part : parts) {
+      if (part.empty()) continue;
+      for (size_t k = share.begin; k < share.end; k++) gradient[k] += part[k];
+    }
+  });
 #endif
 }

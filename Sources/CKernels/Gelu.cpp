@@ -21,12 +21,10 @@ struct Normal {
 CK_INLINE Normal normal(Floats x) {
   const Masks sign = reinterpret_cast<Masks>(x) & static_cast<int32_t>(0x80000000);
   Floats magnitude = reinterpret_cast<Floats>(reinterpret_cast<Masks>(x) & 0x7fffffff);
-  // Beyond, both tails are zero in float32, and the exponential would leave its range.
-  const Floats limit = Floats{} + 13.0F;
-  const Masks beyond = magnitude > limit;
-  magnitude = reinterpret_cast<Floats>((reinterpret_cast<Masks>(limit) & beyond) |
-                                       (reinterpret_cast<Masks>(magnitude) & ~beyond));
-  const Floats decay = exponential(magnitude * magnitude * -0.5F);
+  // Beyond, both tails are zero, and the exponential would leave its range.
+  const Masks beyond = magnitude > 13.0F;
+  magnitude = chosen(beyond, Floats{}, magnitude);
+  const Floats decay = chosen(beyond, Floats{}, exponential(magnitude * magnitude * -0.5F));
   const Floats t = 1.0F / (1.0F + magnitude * (0.3275911F * 0.70710678F));
   Floats sum = t * 1.061405429F - 1.453152027F;
   sum = sum * t + 1.421413741F;
@@ -35,8 +33,7 @@ CK_INLINE Normal normal(Floats x) {
   const Floats tail = sum * t * decay * 0.5F;
   const Masks is_negative = sign < 0;
   const Floats upper = 1.0F - tail;
-  const auto chosen = (reinterpret_cast<Masks>(tail) & is_negative) | (reinterpret_cast<Masks>(upper) & ~is_negative);
-  return {reinterpret_cast<Floats>(chosen), decay * 0.39894228F};
+  return {chosen(is_negative, tail, upper), decay * 0.39894228F};
 }
 
 template <typename T>

@@ -1,6 +1,7 @@
 // CPU memory that is kept instead of returned. A training step frees and asks for the same sizes
 // again and again; giving large blocks back to the system each time costs a page fault for every
-// 4 KiB of every activation. Blocks are kept by exact size, aligned and advised for huge pages.
+// 4 KiB of every activation. Blocks are kept by exact size, aligned and advised for huge pages, and all
+// of them together take little more than the most that was in use at once.
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <malloc.h>
@@ -22,21 +23,28 @@ size_t rounded(size_t bytes) {
   return (bytes + unit - 1) / unit * unit;
 }
 
+// What may be kept beyond the most that was ever in use: a step asks for blocks of many sizes, and those of
+// one size are of no use to another.
+constexpr int64_t slack = int64_t{128} << 20;
+
 class Cache {
  public:
   void *take(size_t bytes) {
     const size_t size = rounded(bytes);
     const std::lock_guard<std::mutex> guard(lock);
-    auto &blocks = free[size];
+    auto &kept = free[size];
+    kept.used = ++clock;
     void *block = nullptr;
-    if (!blocks.empty()) {
-      block = blocks.back();
-      blocks.pop_back();
+    if (!kept.blocks.empty()) {
+      block = kept.blocks.back();
+      kept.blocks.pop_back();
       cached -= static_cast<int64_t>(size);
     } else {
+      const int64_t room = std::max(peak, in_use + static_cast<int64_t>(size)) + slack;
+      release(in_use + cached + static_cast<int64_t>(size) - room);
       block = obtain(size);
       if (block == nullptr) {
-        release_all();
+        release(cached);
         block = obtain(size);
       }
       TORCH_CHECK(block != nullptr, "out of memory: could not allocate ", bytes, " bytes");
@@ -54,11 +62,8 @@ class Cache {
     if (entry == used.end()) return false;
     in_use -= static_cast<int64_t>(entry->second);
     cached += static_cast<int64_t>(entry->second);
-    free[entry->second].push_back(block);
+    free[entry->second].blocks.push_back(block);
     used.erase(entry);
-    // Changing batch sizes leave blocks of sizes that never come back: the whole stays within twice
-    // what was in use at the peak.
-    if (cached + in_use > 2 * peak) release_all();
     return true;
   }
 
@@ -69,6 +74,12 @@ class Cache {
   }
 
  private:
+  /// Blocks of one size, and when one was last asked for.
+  struct Kept {
+    std::vector<void *> blocks;
+    uint64_t used = 0;
+  };
+
   static void *obtain(size_t size) {
     void *block = nullptr;
     if (posix_memalign(&block, size >= huge_page ? huge_page : 4096, size) != 0) return nullptr;
@@ -76,17 +87,25 @@ class Cache {
     return block;
   }
 
-  void release_all() {
-    for (auto &[size, blocks] : free) {
-      for (void *block : blocks) std::free(block);
-      blocks.clear();
+  /// Gives at least so many bytes back to the system, of the sizes first that were not asked for the longest.
+  void release(int64_t bytes) {
+    while (bytes > 0 && cached > 0) {
+      auto oldest = free.end();
+      for (auto entry = free.begin(); entry != free.end(); ++entry) {
+        if (entry->second.blocks.empty()) continue;
+        if (oldest == free.end() || entry->second.used < oldest->second.used) oldest = entry;
+      }
+      std::free(oldest->second.blocks.back());
+      oldest->second.blocks.pop_back();
+      cached -= static_cast<int64_t>(oldest->first);
+      bytes -= static_cast<int64_t>(oldest->first);
     }
-    cached = 0;
   }
 
   std::mutex lock;
-  std::unordered_map<size_t, std::vector<void *>> free;
+  std::unordered_map<size_t, Kept> free;
   std::unordered_map<void *, size_t> used;
+  uint64_t clock = 0;
   int64_t in_use = 0;
   int64_t cached = 0;
   int64_t peak = 0;

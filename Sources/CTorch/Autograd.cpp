@@ -25,6 +25,7 @@ struct CallerNode : torch::autograd::Node {
   ~CallerNode() override { release_variables(); }
 
   variable_list apply(variable_list &&gradients) override {
+    TORCH_CHECK(!c10::GradMode::is_enabled(), "gradients through ", name(), " cannot be differentiated again");
     TORCH_CHECK(context != nullptr, "the backward pass was already run; keep the graph to run it twice");
     std::vector<ct_tensor> given;
     given.reserve(gradients.size());

@@ -53,7 +53,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
     ]
   }
 
-  /// The first place that has the files: a directory, or the archive, in `COLLAPSE_DATA` or the cache.
+  /// Where the files are: the first directory in `COLLAPSE_DATA` or the cache, else the first archive.
   public func locate() -> String? {
     let bases = [DataCache.own, DataCache.path].compactMap { $0 }
     let directories =
@@ -115,7 +115,8 @@ public enum CIFAR: String, Sendable, CaseIterable {
   private func readArchive(_ path: String, isWhole: Bool, _ reporting: DataReporting) throws -> ImageDataset {
     try DataCache.withStaging { staging in
       do {
-        try TarArchive(path: path).unpack(allFiles, into: staging, atMost: 300_000_000, reporting: reporting)
+        try TarArchive(path: path).unpack(
+          allFiles, into: staging, atMost: Self.mostBytes, reporting: reporting)
         let dataset = try read(staging, isWhole: isWhole)
         return try ImageDataset(
           name: dataset.name, classNames: dataset.classNames, training: dataset.training, test: dataset.test,
@@ -129,27 +130,40 @@ public enum CIFAR: String, Sendable, CaseIterable {
 
   /// Brings the archive to the cache, unpacks and verifies it; gives the directory of its files.
   func fetch(_ download: Download, _ reporting: DataReporting) throws -> String {
-    let archive = "\(try DataCache.makeDirectory())/\(archiveName)"
-    do {
-      try download.fetch(to: archive, reporting: reporting)
-    } catch var error as DatasetError {
-      error.reason = "\(title) could not be fetched: \(error.reason)"
-      error.remedies += remedies.dropFirst()
-      throw error
+    let cache = try DataCache.makeDirectory()
+    let (archive, place) = ("\(cache)/\(archiveName)", "\(cache)/\(rawValue)")
+    return try DataCache.withLock(on: place, reporting) {
+      // Another process may have been faster.
+      if (try? read(place, isWhole: true)) != nil { return place }
+      do {
+        try download.fetch(to: archive, reporting: reporting)
+      } catch var error as DatasetError {
+        error.reason = "\(title) could not be fetched: \(error.reason)"
+        error.remedies += remedies.dropFirst()
+        throw error
+      }
+      try DataCache.withStaging { staging in
+        let files = "\(staging)/files"
+        try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
+        try TarArchive(path: archive).unpack(
+          allFiles, into: files, atMost: Self.mostBytes, reporting: reporting)
+        // Read before it takes its place, so that the cache never holds half a data set.
+        do {
+          _ = try read(files, isWhole: true)
+        } catch var error as DatasetError {
+          error.reason = error.reason.replacing(files, with: archive)
+          throw error
+        }
+        try? FileManager.default.removeItem(atPath: place)
+        try FileManager.default.moveItem(atPath: files, toPath: place)
+      }
+      try? FileManager.default.removeItem(atPath: archive)
+      return place
     }
-    let place = "\(DataCache.path)/\(rawValue)"
-    try DataCache.withStaging { staging in
-      try TarArchive(path: archive).unpack(allFiles, into: staging, atMost: 300_000_000, reporting: reporting)
-      // Read before it takes its place, so that the cache never holds half a data set.
-      _ = try read(staging, isWhole: true)
-      // Another process may have been faster, and may be reading it.
-      guard (try? read(place, isWhole: true)) == nil else { return }
-      try? FileManager.default.removeItem(atPath: place)
-      try FileManager.default.moveItem(atPath: staging, toPath: place)
-    }
-    try? FileManager.default.removeItem(atPath: archive)
-    return place
   }
+
+  /// More than the files take.
+  private static let mostBytes = 300_000_000
 
   private func classNames(_ directory: String) throws -> [String] {
     let path = "\(directory)/\(nameFile)"

@@ -40,32 +40,61 @@ enum DataCache {
     return directory
   }
 
-  private static let stagingPrefix = "fetching-\(ProcessInfo.processInfo.hostName)-"
-
   /// Runs `body` with a directory of its own in the cache, which is removed after it.
   static func withStaging<Result>(_ body: (String) throws -> Result) throws -> Result {
     try makeDirectory()
     removeAbandoned()
-    let unique = "\(ProcessInfo.processInfo.processIdentifier)-\(UUID().uuidString.prefix(8))"
-    let staging = "\(path)/\(stagingPrefix)\(unique)"
+    let staging = "\(path)/fetching-\(UUID().uuidString)"
     try? FileManager.default.createDirectory(atPath: staging, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: staging) }
+    // As long as this is held, others leave the directory alone.
+    let lock = open("\(staging)/.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+    defer { close(lock) }
+    flock(lock, LOCK_EX | LOCK_NB)
     return try body(staging)
   }
 
-  /// Removes what processes that were killed have left: on this computer, or a day ago.
+  /// Removes what processes that were killed have left.
   private static func removeAbandoned() {
-    for entry in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {
+    for entry in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    where entry.hasPrefix("fetching-") {
       let file = "\(path)/\(entry)"
-      let date = try? FileManager.default.attributesOfItem(atPath: file)[.modificationDate] as? Date
-      let process =
-        entry.hasPrefix(stagingPrefix)
-        ? Int32(entry.dropFirst(stagingPrefix.count).prefix { $0 != "-" }) : nil
-      let isDead = process.map { kill($0, 0) != 0 && errno == ESRCH } ?? false
-      let isOld = date.map { $0.timeIntervalSinceNow < -86_400 } ?? false
-      if entry.hasPrefix("fetching-"), isDead || isOld {
-        try? FileManager.default.removeItem(atPath: file)
-      }
+      let lock = open("\(file)/.lock", O_RDWR | O_CLOEXEC)
+      guard lock >= 0 else { continue }
+      defer { close(lock) }
+      if flock(lock, LOCK_EX | LOCK_NB) == 0 { try? FileManager.default.removeItem(atPath: file) }
     }
+  }
+
+  /// Runs `body` while no other process does so for the same file.
+  ///
+  /// - Throws: `DatasetError` if the lock beside the file cannot be made.
+  static func withLock<Result>(
+    on file: String, _ reporting: DataReporting, _ body: () throws -> Result
+  ) throws -> Result {
+    let path = file + ".lock"
+    while true {
+      let lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+      guard lock >= 0 else { throw unwritable(file) }
+      defer { close(lock) }
+      while flock(lock, LOCK_EX | LOCK_NB) != 0 {
+        guard errno == EWOULDBLOCK || errno == EINTR else { throw unwritable(file) }
+        reporting("waiting for another process that makes \(file)", 0)
+        usleep(500_000)
+      }
+      // Whoever held it before may have removed it: then this is no lock that others see.
+      var (own, there) = (stat(), stat())
+      guard fstat(lock, &own) == 0, stat(path, &there) == 0, own.st_ino == there.st_ino,
+        own.st_dev == there.st_dev
+      else { continue }
+      defer { unlink(path) }
+      return try body()
+    }
+  }
+
+  private static func unwritable(_ file: String) -> DatasetError {
+    DatasetError(
+      .missing, "\(file) cannot be written (\(String(cString: strerror(errno)))).",
+      remedies: ["Set COLLAPSE_CACHE to a directory that you may write to, with room for it."])
   }
 }

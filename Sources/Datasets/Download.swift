@@ -41,37 +41,22 @@ struct Download {
   ///
   /// - Throws: `DatasetError` if the server does not give it, or something else.
   func fetch(to path: String, reporting: DataReporting) throws {
-    if FileManager.default.fileExists(atPath: path), (try? verify(path)) != nil { return }
-    let partial = path + ".part"
     // Two writers of one file would spoil it.
-    let lock = open(path + ".lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
-    guard lock >= 0 else {
-      throw DatasetError(
-        .missing, "\(path) cannot be written (\(String(cString: strerror(errno)))).",
-        remedies: ["Set COLLAPSE_CACHE to a directory that you may write to, with room for it."])
-    }
-    defer {
-      unlink(path + ".lock")
-      close(lock)
-    }
-    while flock(lock, LOCK_EX | LOCK_NB) != 0 {
-      reporting("waiting for another process that fetches \(name)", 0)
-      usleep(500_000)
-    }
-    if FileManager.default.fileExists(atPath: path), (try? verify(path)) != nil { return }
+    try DataCache.withLock(on: path, reporting) { try fetchAlone(to: path, reporting) }
+  }
 
+  private func fetchAlone(to path: String, _ reporting: DataReporting) throws {
+    if FileManager.default.fileExists(atPath: path), try isRight(path) { return }
+    let partial = path + ".part"
     var wasResumed = Self.size(partial) > 0
     while true {
       try transfer(to: partial, reporting)
-      do {
-        try verify(partial)
-        break
-      } catch {
-        try? FileManager.default.removeItem(atPath: partial)
-        // What was there before may have been of another file; from a fresh start it counts.
-        guard wasResumed else { throw error }
-        wasResumed = false
-      }
+      if try isRight(partial) { break }
+      let error = try wrong(partial)
+      try? FileManager.default.removeItem(atPath: partial)
+      // What was there before may have been of another file; from a fresh start it counts.
+      guard wasResumed else { throw error }
+      wasResumed = false
     }
     guard rename(partial, path) == 0 else {
       throw DatasetError(.missing, "\(path) cannot be written (\(String(cString: strerror(errno)))).")
@@ -80,16 +65,17 @@ struct Download {
 
   private var name: String { url.split(separator: "/").last.map(String.init) ?? url }
 
-  private func verify(_ path: String) throws {
-    guard let digest else { return }
-    let found = try digest.found(path)
-    guard found == digest.value else {
-      throw DatasetError(
-        .malformed,
-        "\(url) gave \(Self.size(path)) bytes with \(digest.name) \(found); the file that is wanted has "
-          + "\(bytes) bytes and \(digest.name) \(digest.value)",
-        remedies: ["The server, or something on the way, gives another file; try again later."])
-    }
+  private func isRight(_ path: String) throws -> Bool {
+    try digest.map { try $0.found(path) == $0.value } ?? true
+  }
+
+  private func wrong(_ path: String) throws -> DatasetError {
+    let (name, found) = try (digest?.name ?? "", digest?.found(path) ?? "")
+    return DatasetError(
+      .malformed,
+      "\(url) gave \(Self.size(path)) bytes with \(name) \(found); the file that is wanted has "
+        + "\(bytes) bytes and \(name) \(digest?.value ?? "")",
+      remedies: ["The server, or something on the way, gives another file; try again later."])
   }
 
   /// Asks until the whole file is there, or nothing more comes.
@@ -111,7 +97,7 @@ struct Download {
       let wasTooLong = isTooLong
       if wasTooLong { reason = "it sends more than \(2 * bytes) bytes" }
       // The server cannot go on from there, or what is there is none of its file.
-      let cannotResume = [33, 36].contains(output.status) || reason.contains("416")
+      let cannotResume = [33, 36].contains(output.status) || (output.status == 22 && reason.hasSuffix("416"))
       if wasTooLong || cannotResume { try? FileManager.default.removeItem(atPath: partial) }
       if wasTooLong || output.status == 23 { break }  // 23: no room
       if [6, 7, 22].contains(output.status), !cannotResume { break }  // no such host, closed, refused

@@ -56,6 +56,8 @@ public struct ImageDataset: Sendable {
   public let normalization: Normalization
   /// Where it was found.
   public let origin: String
+  /// What whoever uses it should know, such as images that were left out.
+  public internal(set) var notes: [String] = []
 
   /// Channels of the images.
   public var channels: Int { training.images.shape[3] }
@@ -133,6 +135,7 @@ public struct ImageDataset: Sendable {
       test: part(test, limited(members(test), testLimit, "test")), origin: origin,
       classNumbers: kept.map { classNumbers[$0] },
       normalization: trained.count == training.count ? normalization : nil)
+    result.notes = notes
     result.validation = heldOut > 0 ? part(training, validation.sorted()) : nil
     return result
   }
@@ -162,6 +165,7 @@ public struct ImageDataset: Sendable {
     var result = try ImageDataset(
       name: name, classNames: classNames, training: training.on(device), test: test.on(device),
       origin: origin, classNumbers: classNumbers, normalization: normalization)
+    result.notes = notes
     result.validation = try validation?.on(device)
     return result
   }

@@ -53,6 +53,9 @@ struct ImageDecoder {
           remedies: isAbsent ? Python.remedies(package: "pillow") : [])
       }
       let failures = answer.failures.map { (index: $0.index, reason: $0.reason) }
+      guard failures.count < paths.count else {
+        return Result(images: .zeros([0, 1, 1, 3], dtype: .uint8), failures: failures)
+      }
       let shape = [paths.count - failures.count, answer.height, answer.width, 3]
       let bytes = try Data(contentsOf: URL(fileURLWithPath: pixels), options: .alwaysMapped)
       let images = try bytes.withUnsafeBytes { try Tensor(bytes: $0, shape: shape, dtype: .uint8).checked() }
@@ -63,7 +66,10 @@ struct ImageDecoder {
   /// Reads paths, separated by zero bytes, from its input; writes pixels to the file of its first
   /// argument, and to its output what could not be decoded.
   private static let script = """
-    import json, os, sys
+    import sys
+    # The directory in which a user happens to be is no place for modules.
+    sys.path[:] = [path for path in sys.path if path]
+    import json, os
     from concurrent.futures import ThreadPoolExecutor
     from PIL import Image, ImageOps
     target, side = sys.argv[1], int(sys.argv[2])

@@ -44,14 +44,26 @@ public struct ImageFolder {
     }
     let training = try sources("train", or: [])
     let test = try sources("test", or: ["val", "valid"])
+    // Looked at on every start, so that what would be refused now is.
+    let classNames = try classNames(training)
+    let splits = try (split(training, classNames), split(test, classNames))
     let all = SourceFiles(joining: [training, test], in: directory)
-    let choices = "size \(size), skips \(skipsCorrupt)"
     let name = URL(fileURLWithPath: directory).lastPathComponent
-    return try PackedImages(name, of: all, choices: choices).dataset(fresh: verify, reporting: reporting) {
-      let classNames = try self.classNames(training)
-      return try ImageDataset(
-        name: name, classNames: classNames, training: decoded(split(training, classNames), reporting),
-        test: decoded(split(test, classNames), reporting), origin: directory)
+    let pack = PackedImages(
+      name, of: all, choices: "size \(size), skips \(skipsCorrupt)", reading: "\(classNames)")
+    return try pack.dataset(fresh: verify, reporting: reporting) {
+      let (training, test) = try (decoded(splits.0, reporting), decoded(splits.1, reporting))
+      let (own, other) = (training.images.images.shape, test.images.images.shape)
+      guard own[1...] == other[1...] else {
+        throw DatasetError(
+          .malformed,
+          "\(directory): training images have \(own[2])×\(own[1]) pixels, test images \(other[2])×\(other[1]).",
+          remedies: ["To scale and crop all of them: --set data.image_size=N"])
+      }
+      var dataset = try ImageDataset(
+        name: name, classNames: classNames, training: training.images, test: test.images, origin: directory)
+      dataset.notes = training.notes + test.notes
+      return dataset
     }
   }
 
@@ -65,7 +77,7 @@ public struct ImageFolder {
         remedies: ["Images lie in train/<class>/ and test/<class>/, as JPEG or PNG files."])
     }
     let place = "\(directory)/\(found)"
-    return SourceFiles(below: place).only {
+    return try SourceFiles(below: place).only {
       Self.extensions.contains(URL(fileURLWithPath: $0.path).pathExtension.lowercased())
     }
   }
@@ -99,7 +111,13 @@ public struct ImageFolder {
 
   /// Paths and labels, classes taking turns.
   func split(_ sources: SourceFiles, _ classNames: [String]) throws -> Split {
-    let numbers = Dictionary(uniqueKeysWithValues: classNames.enumerated().map { ($1, $0) })
+    // Two spellings of one name, as Unicode has them, would be one class.
+    let numbers = Dictionary(
+      classNames.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    guard numbers.count == classNames.count else {
+      throw DatasetError(
+        .malformed, "\(sources.directory) has classes whose names differ only in their encoding.")
+    }
     var members = [[String]](repeating: [], count: classNames.count)
     for file in sources.files where file.path.contains("/") {
       let name = Self.className(file.path)
@@ -123,9 +141,12 @@ public struct ImageFolder {
     return Split(paths: paths, labels: labels)
   }
 
-  private func decoded(_ split: Split, _ reporting: DataReporting) throws -> ImageSet {
+  private func decoded(_ split: Split, _ reporting: DataReporting) throws -> (
+    images: ImageSet, notes: [String]
+  ) {
     let decoded = try ImageDecoder(size: size).decode(split.paths, reporting: reporting)
     let bad = decoded.failures
+    var notes: [String] = []
     if !bad.isEmpty {
       let shown = bad.prefix(5).map { "\(split.paths[$0.index]) (\($0.reason))" }
       let list = shown.joined(separator: "; ") + (bad.count > shown.count ? "; …" : "")
@@ -139,12 +160,11 @@ public struct ImageFolder {
           ].filter { !$0.isEmpty })
       }
       guard bad.count < split.paths.count else { throw DatasetError(.malformed, "\(what).") }
-      reporting("skipped: \(what)", 1)
+      notes.append("left out: \(what)")
     }
     let left = Set(bad.map(\.index))
-    return ImageSet(
-      images: decoded.images,
-      labels: split.labels.enumerated().filter { !left.contains($0.offset) }.map(\.element))
+    let labels = split.labels.enumerated().filter { !left.contains($0.offset) }.map(\.element)
+    return (ImageSet(images: decoded.images, labels: labels), notes)
   }
 }
 

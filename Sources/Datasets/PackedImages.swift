@@ -17,11 +17,12 @@ struct PackedImages {
   ///
   /// - Parameters:
   ///   - name: begins the file's name.
-  ///   - choices: what else decides over the pixels.
-  init(_ name: String, of sources: SourceFiles, choices: String = "") {
+  ///   - choices: what else decides over the pixels; each has a pack of its own.
+  ///   - reading: how the sources are understood; another way makes the pack anew.
+  init(_ name: String, of sources: SourceFiles, choices: String = "", reading: String = "") {
     let place = Fingerprint().adding(sources.directory).adding(choices).value
     path = "\(DataCache.path)/packed/\(name)-\(String(place, radix: 16)).safetensors"
-    stamp = "\(sources.stamp)"
+    stamp = "\(Fingerprint().adding("\(sources.stamp)").adding(reading).value)"
   }
 
   /// The data set of the pack; made and packed where there is none that fits the sources.
@@ -34,7 +35,12 @@ struct PackedImages {
     let made = try make()
     do {
       try DataCache.makeDirectory("packed")
-      try write(made)
+      try DataCache.withStaging { staging in
+        try write(made, to: "\(staging)/pack")
+        guard rename("\(staging)/pack", path) == 0 else {
+          throw SafetensorsError(file: path, reason: String(cString: strerror(errno)))
+        }
+      }
     } catch {
       // The next start takes longer; that is all.
       reporting("not packed for later starts: \(error)", 1)
@@ -60,13 +66,15 @@ struct PackedImages {
     }
     let (training, test) = try (part("train"), part("test"))
     guard try fields["fingerprint"] == Self.fingerprint(training, test) else { return nil }
-    return try ImageDataset(
+    var dataset = try ImageDataset(
       name: fields["name"] ?? "", classNames: json("class_names"), training: training, test: test,
       origin: fields["origin"] ?? "",
       normalization: Normalization(mean: json("mean"), deviation: json("deviation")))
+    dataset.notes = try json("notes")
+    return dataset
   }
 
-  private func write(_ dataset: ImageDataset) throws {
+  private func write(_ dataset: ImageDataset, to file: String) throws {
     func json(_ value: some Encodable) throws -> String {
       String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
     }
@@ -74,6 +82,7 @@ struct PackedImages {
       "format": Self.format, "version": Self.version, "stamp": stamp, "name": dataset.name,
       "origin": dataset.origin, "class_names": json(dataset.classNames),
       "mean": json(dataset.normalization.mean), "deviation": json(dataset.normalization.deviation),
+      "notes": json(dataset.notes),
       "fingerprint": Self.fingerprint(dataset.training, dataset.test),
     ]
     try TensorArchive(
@@ -81,7 +90,7 @@ struct PackedImages {
         "train_images": dataset.training.images, "train_labels": Tensor(dataset.training.labels),
         "test_images": dataset.test.images, "test_labels": Tensor(dataset.test.labels),
       ], metadata: metadata
-    ).write(to: path)
+    ).write(to: file)
   }
 
   private static func fingerprint(_ training: ImageSet, _ test: ImageSet) throws -> String {

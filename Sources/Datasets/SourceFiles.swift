@@ -23,30 +23,52 @@ struct SourceFiles {
     self.files = files
   }
 
-  /// All files below a directory; links are followed.
+  /// All files below a directory, but for those whose names begin with a dot; links are followed.
   ///
   /// One `stat` a file: directories of a million images are looked through in seconds.
-  init(below directory: String) {
+  ///
+  /// - Throws: `DatasetError` for what cannot be read, and for links that lead back up.
+  init(below directory: String) throws {
     self.directory = directory
     var found: [File] = []
-    Self.walk(directory, "", depth: 0, &found)
+    try Self.walk(directory, "", above: [], &found)
     files = found.sorted { $0.path < $1.path }
   }
 
-  private static func walk(_ directory: String, _ prefix: String, depth: Int, _ found: inout [File]) {
-    // Deeper than any layout of images: a link that leads back up.
-    guard depth < 16, let stream = opendir("\(directory)/\(prefix)") else { return }
+  private struct Identity: Hashable {
+    let device: UInt64
+    let number: UInt64
+
+    init(_ status: stat) { (device, number) = (UInt64(status.st_dev), UInt64(status.st_ino)) }
+  }
+
+  private static func walk(
+    _ directory: String, _ prefix: String, above: Set<Identity>, _ found: inout [File]
+  ) throws {
+    let place = prefix.isEmpty ? directory : "\(directory)/\(prefix)"
+    func failure(_ path: String) -> DatasetError {
+      DatasetError(
+        .missing, "\(path) cannot be read (\(String(cString: strerror(errno)))).",
+        remedies: ["A broken link, a name that is not UTF-8, or no permission? Mend or remove it."])
+    }
+    var own = stat()
+    guard stat(place, &own) == 0, let stream = opendir(place) else { throw failure(place) }
     defer { closedir(stream) }
+    guard !above.contains(Identity(own)) else {
+      throw DatasetError(.malformed, "\(place) is a link to a directory that holds it.")
+    }
+    let above = above.union([Identity(own)])
     while let entry = readdir(stream) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
         $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
+      guard !name.hasPrefix(".") else { continue }
       var status = stat()
       let path = prefix + name
-      guard name != ".", name != "..", stat("\(directory)/\(path)", &status) == 0 else { continue }
+      guard stat("\(directory)/\(path)", &status) == 0 else { throw failure("\(directory)/\(path)") }
       switch status.st_mode & S_IFMT {
       case S_IFREG: found.append(File(path: path, status))
-      case S_IFDIR: walk(directory, path + "/", depth: depth + 1, &found)
+      case S_IFDIR: try walk(directory, path + "/", above: above, &found)
       default: break
       }
     }

@@ -30,7 +30,7 @@ struct TarArchive {
     defer { try? FileManager.default.removeItem(atPath: place) }
     // As names, not as patterns, and none of them as an option.
     let options = ["-xzf", path, "-C", place, "--no-same-owner", "--no-wildcards", "--"]
-    func size() -> Int { SourceFiles(below: place).files.reduce(0) { $0 + $1.size } }
+    func size() -> Int { Self.bytes(below: place) }
     let output = try Tool.run(
       "tar", options + wanted,
       poll: { reporting("unpacking \(path)", min(1, Double(size()) / Double(atMost))) },
@@ -38,7 +38,7 @@ struct TarArchive {
     guard size() <= atMost else {
       throw DatasetError(.malformed, "\(path) unpacks to more than \(atMost) bytes, which it should not.")
     }
-    guard output.status == 0 else { throw damaged(output) }
+    guard output.status == 0 else { throw failure(output) }
     for (name, member) in zip(names, wanted) {
       let file = "\(place)/\(member)"
       var status = stat()
@@ -54,7 +54,7 @@ struct TarArchive {
 
   private func memberNames() throws -> [String] {
     let output = try Tool.run("tar", ["-tzf", path, "--quoting-style=literal"])
-    guard output.status == 0 else { throw damaged(output) }
+    guard output.status == 0 else { throw failure(output) }
     return String(decoding: output.standardOutput, as: UTF8.self).split(separator: "\n").map(String.init)
   }
 
@@ -62,10 +62,31 @@ struct TarArchive {
     member.hasPrefix("/") || member.split(separator: "/").contains("..")
   }
 
-  private func damaged(_ output: Tool.Output) -> DatasetError {
+  /// Bytes of the plain files below a directory, as they are now; links count nothing.
+  private static func bytes(below directory: String) -> Int {
+    let names = FileManager.default.enumerator(atPath: directory)?.compactMap { $0 as? String } ?? []
+    return names.reduce(0) { sum, name in
+      var status = stat()
+      guard lstat("\(directory)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        return sum
+      }
+      return sum + Int(status.st_size)
+    }
+  }
+
+  private func failure(_ output: Tool.Output) -> DatasetError {
     let lines = output.standardError.split(separator: "\n")
     // Its first complaint is the cause; the last one only says that it gives up.
     let why = lines.first.map { $0.trimmingCharacters(in: .whitespaces) } ?? "tar failed"
+    let isOurs = [
+      "Cannot write", "No space", "Cannot open", "Cannot mkdir", "nrecognized option", "Cannot exec",
+    ]
+    .contains { output.standardError.contains($0) }
+    if isOurs {
+      return DatasetError(
+        .missing, "\(path) could not be unpacked (\(why)).",
+        remedies: ["GNU tar and gzip, and room in COLLAPSE_CACHE, are needed."])
+    }
     return DatasetError(.malformed, "\(path) is damaged or cut short, or no gzipped tar archive (\(why)).")
   }
 }

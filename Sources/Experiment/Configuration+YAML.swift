@@ -40,7 +40,7 @@ extension Configuration {
     var merged = try Node(of: Configuration())
     let schema = merged
     for source in sources {
-      guard let node = try Self.parse(source) else { continue }
+      guard let node = try Self.parse(source, schema) else { continue }
       merged = try Self.merge(node, into: merged, schema: schema, path: [], source: source)
     }
     do {
@@ -56,7 +56,12 @@ extension Configuration {
   /// The configuration as YAML, every key set.
   public func yaml() throws -> String { try Yams.serialize(node: Node(of: self)) }
 
-  private static func parse(_ source: Source) throws -> Node? {
+  private static func parse(_ source: Source, _ schema: Node) throws -> Node? {
+    let leaf = source.keys.reduce(Optional(schema)) { $0?[$1] }
+    if !source.keys.isEmpty, let leaf, isText(leaf) {
+      // What would be YAML's punctuation is a part of a path or a name.
+      return source.keys.reversed().reduce(Node(source.text, Tag(.str), .doubleQuoted)) { [Node($1): $0] }
+    }
     do {
       let node = try Yams.compose(yaml: source.text)
       if source.keys.isEmpty { return node }
@@ -67,16 +72,18 @@ extension Configuration {
     }
   }
 
+  /// Whether a key's default is text.
+  private static func isText(_ schema: Node) -> Bool {
+    schema.scalar != nil && schema.bool == nil && schema.float == nil
+  }
+
   private static func merge(
     _ node: Node, into base: Node, schema: Node, path: [String], source: Source
   ) throws -> Node {
     let place = node.mark.map { "\(source.name):\($0.line)" } ?? source.name
     let location = source.name.hasPrefix("--set") ? source.name : place
     guard case .mapping(let known) = schema else {
-      // A setting's text is taken as it is: in YAML a path such as "a #1" would end at its comment.
-      let isText = schema.scalar != nil && schema.bool == nil && schema.float == nil
-      let leaf = isText && !source.keys.isEmpty ? Node(source.text, Tag(.str), .doubleQuoted) : node
-      return try checkedLeaf(leaf, schema: schema, path: path, location: location)
+      return try checkedLeaf(node, schema: schema, path: path, location: location)
     }
     guard case .mapping(let given) = node else {
       if path.isEmpty, case .scalar(let scalar) = node, scalar.string.isEmpty { return base }

@@ -27,7 +27,9 @@ public enum WorkerRequest: Codable, Sendable {
       case train, evaluate, capture
     }
 
+    /// What is timed.
     public var work = Work.train
+    /// For training.
     public var optimizer = Configuration.Optimizer.Kind.sgd
     public var model = "wrn-16-2"
     public var precision = Configuration.Precision.auto

@@ -82,6 +82,7 @@ public final class VisionTransformer: Classifier {
   public var classifier: Tensor { head.weight }
   public var bias: Tensor? { head.bias }
 
+  /// The blocks.
   public var layerCount: Int { blocks.count }
 
   public func callAsFunction(_ images: Tensor, _: BatchStatistics, _ alteration: Alteration?) -> ModelOutput {

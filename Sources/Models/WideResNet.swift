@@ -63,6 +63,7 @@ public final class WideResNet: Classifier {
   public var classifier: Tensor { head.weight }
   public var bias: Tensor? { head.bias }
 
+  /// The three groups of blocks.
   public let layerCount = 3
 
   public func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics, _ alteration: Alteration?)

@@ -5,8 +5,14 @@ private let convolutionBackward = Operator("aten::convolution_backward")
 
 extension Conv2d {
   /// The convolution, with the weight's gradient by a kernel of our own where that is faster; else nil.
-  func ownGradient(_ x: Tensor) -> Tensor? {
-    guard recordsGradients, ck_convolution_weights_pay(), let shape = shape(x) else { return nil }
+  ///
+  /// - Parameter isWorthwhile: whether it is faster, for this convolution and so many threads.
+  func ownGradient(
+    _ x: Tensor, where isWorthwhile: (ck_convolution, Int32) -> Bool = ck_convolution_weights_pay
+  ) -> Tensor? {
+    guard recordsGradients, let shape = shape(x), isWorthwhile(shape, Int32(Engine.threadCount)) else {
+      return nil
+    }
     let (images, weights) = (x.detached(), weight.detached())
     let wantsInput = x.requiresGradient
     let (stride, padding) = (stride, padding)
@@ -16,8 +22,10 @@ extension Conv2d {
       guard let given = gradients[0] else { return [nil, nil] }
       let dy = try given.contiguous(.channelsLast).checked()
       let gradient = try Tensor.uninitialized(like: weights).checked()
-      try ck_convolution_weights(
-        shape, images.floats(), dy.floats(), Int32(Engine.threadCount), gradient.mutableFloats())
+      try withExtendedLifetime((images, dy)) {
+        try ck_convolution_weights(
+          shape, images.floats(), dy.floats(), Int32(Engine.threadCount), gradient.mutableFloats())
+      }
       guard wantsInput else { return [nil, gradient] }
       let dx = convolutionBackward(
         .tensor(dy), .tensor(images), .tensor(weights), .none, .ints([stride, stride]),

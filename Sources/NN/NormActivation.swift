@@ -4,6 +4,7 @@ import Torch
 /// What passes between residual blocks: a tensor, or two whose sum is put off, since normalisation
 /// can add them while it reads them.
 public enum ResidualStream {
+  /// A tensor.
   case value(Tensor)
   /// A sum. Whoever makes it gives up the first tensor, whose memory the sum may take.
   case sum(Tensor, Tensor)
@@ -142,18 +143,19 @@ struct FusedNorm {
     let count = Float(rows.rows)
     var sum = saved.mean
     var product = saved.mean
-    let (gradients, values) = try (dy.unsafeAddress(), x.unsafeAddress())
-    ck_norm_gradient_sums(rows, gradients, values, saved.mean, saved.scale, saved.shift, true, &sum, &product)
-    let channels = 0..<rows.channels
-    let slope = channels.map {
-      -saved.scale[$0] * saved.inverse[$0] * saved.inverse[$0] * product[$0] / count
-    }
-    let offset = channels.map { -saved.scale[$0] * sum[$0] / count }
     let dx = try Tensor.uninitialized(like: x).checked()
-    try ck_norm_gradient(
-      rows, gradients, values, around?.unsafeAddress(), saved.mean, saved.scale, saved.shift, slope, offset,
-      true,
-      dx.unsafeAddress())
+    try withExtendedLifetime((x, dy, around)) {
+      let (gradients, values) = try (dy.unsafeAddress(), x.unsafeAddress())
+      ck_norm_gradient_sums(
+        rows, gradients, values, saved.mean, saved.scale, saved.shift, true, &sum, &product)
+      let slope = saved.scale.indices.map {
+        -saved.scale[$0] * saved.inverse[$0] * saved.inverse[$0] * product[$0] / count
+      }
+      let offset = zip(saved.scale, sum).map { -$0 * $1 / count }
+      try ck_norm_gradient(
+        rows, gradients, values, around?.unsafeAddress(), saved.mean, saved.scale, saved.shift, slope, offset,
+        true, dx.unsafeAddress())
+    }
     return (dx, Tensor(zip(product, saved.inverse).map { $0 * $1 }), Tensor(sum))
   }
 }

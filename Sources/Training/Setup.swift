@@ -175,7 +175,14 @@ extension ImageDataset {
   func numbers(of choices: [Configuration.ClassChoice]) throws -> [Int] {
     let numbers = try choices.map { choice in
       switch choice {
-      case .number(let number): return number
+      case .number(let number):
+        // Directories named by digits are in the order of their names, not of their numbers.
+        if let named = classNames.firstIndex(of: "\(number)"), named != number {
+          throw Failure(
+            .usage, "data.classes: \(number) may be the class of that name or of that number.",
+            remedies: ["For the one of that name: \"\(number)\" in quotes (class number \(named))."])
+        }
+        return number
       case .name(let name):
         guard let number = classNames.firstIndex(of: name) else {
           throw Failure(

@@ -22,12 +22,19 @@ public struct StepBenchmark: Codable, Sendable {
     }
   }
 
+  /// What was done to each batch.
   public var work: WorkerRequest.Benchmark.Work
+  /// The network's name.
   public var model: String
+  /// `fp32` or `bf16`.
   public var precision: String
+  /// Where it ran.
   public var device: String
+  /// Threads an operator may use.
   public var threads: Int
+  /// Images a step.
   public var batchSize: Int
+  /// Steps that were timed.
   public var steps: Int
   /// From the median step.
   public var imagesPerSecond: Double

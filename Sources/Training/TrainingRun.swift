@@ -89,6 +89,7 @@ public struct TrainingRun {
 
   private func announce(_ manifest: Manifest) {
     let configuration = setup.configuration
+    for note in setup.dataset.notes { report(.note(note)) }
     report(
       .note(
         "\(configuration.model.name) (\(manifest.parameterCount) parameters), \(setup.dataset.name) "

@@ -16,6 +16,7 @@ struct DataReport: Encodable {
   /// Finds and verifies a data set.
   init(_ data: Configuration.Data, fetch: Bool) throws {
     let dataset = try Setup.load(data, fetch: fetch, verify: true) { Worker.emit(.fetching($0, $1)) }
+    for note in dataset.notes { Worker.emit(.note(note)) }
     name = data.dataset.rawValue
     directory = dataset.origin
     trainingImages = dataset.training.count

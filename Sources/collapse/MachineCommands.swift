@@ -41,8 +41,8 @@ struct DataCommand: ParsableCommand {
       commandName: "fetch", abstract: "Bring a data set here, unless it is, and verify it.",
       discussion: """
         Looked for in COLLAPSE_DATA, in Debian's package (FashionMNIST), then in the cache
-        (COLLAPSE_CACHE); fetched from Debian's archive or the official site. A download that was
-        broken off goes on where it ended.
+        (COLLAPSE_CACHE); fetched from Debian's archive or the official site. A download of CIFAR
+        that was broken off goes on where it ended.
 
         EXAMPLE
           collapse data fetch cifar10
@@ -54,7 +54,11 @@ struct DataCommand: ParsableCommand {
     @OptionGroup var output: JSONOption
 
     func run() throws {
-      try DataCommand.look(Configuration.Data(named: name), fetch: true, json: output.json)
+      let data = try Configuration.Data(named: name)
+      guard ![.folder, .idx].contains(data.dataset) else {
+        throw Failure(.usage, "\(name) is a format of your own files; there is nothing to fetch.")
+      }
+      try DataCommand.look(data, fetch: true, json: output.json)
     }
   }
 

@@ -127,7 +127,8 @@ import Testing
       ])
     let skipped = try run("data", "verify", "folder", "--path", "own", "--skip-corrupt")
     #expect(skipped.status == 0 && skipped.output.contains("71 training"), "\(skipped.errors)")
-    #expect(skipped.errors.contains("skipped: 1 of 72 images cannot be used"))
+    #expect(skipped.errors.contains("left out: 1 of 72 images cannot be used"))
+    try run("data", "fetch", "folder").expectFailure(64, ["folder is a format of your own files"])
     try run("data", "verify", "folder").expectFailure(64, ["data.path cannot be empty"])
     try run("data", "verify", "folder", "--path", "none").expectFailure(66, ["none does not exist"])
     try ProgramRunner.run(

@@ -5,7 +5,7 @@ import SystemTools
 ///
 /// What it does is the path of a request: `good`, `cut` (breaks off after each 60,000 bytes), `norange` (the
 /// same, three times, and starts anew whatever is asked), `longer` and `shorter` (announces another length),
-/// `wrong` (other bytes), `page` (a page of text instead), `endless`, `busy` (status 503).
+/// `wrong` (other bytes), `page` (a page of text instead), `endless`, `busy` (status 503); `ranges` tells what was asked for.
 final class FileServer {
   /// What `good` gives.
   static let content = Data((0..<200_000).map { UInt8(truncatingIfNeeded: ($0 * 7919) >> 3) })
@@ -31,11 +31,18 @@ final class FileServer {
     import http.server, re
     content = bytes((i * 7919 >> 3) & 255 for i in range(200_000))
     requests = {}
+    ranges = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             what = self.path.strip("/")
             requests[what] = requests.get(what, 0) + 1
+            if what == "ranges":
+                body = "\\n".join(ranges).encode()
+                self.send_response(200)
+                self.end_headers()
+                return self.wfile.write(body)
+            ranges.append(self.headers.get("Range", "all"))
             if what == "busy":
                 return self.send_error(503)
             match = re.match(r"bytes=(\\d+)-", self.headers.get("Range", ""))

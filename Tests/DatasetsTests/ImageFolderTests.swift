@@ -130,10 +130,12 @@ import Torch
       #expect(error?.reason.contains(word) == true, "\(error?.reason ?? "")")
     }
     #expect(error?.remedies.contains { $0.contains("data.skip_corrupt=true") } == true)
-    var notes: [String] = []
-    let rest = try load(skipsCorrupt: true) { notes.append($0) }
-    #expect(rest.training.labels == [1, 0, 1, 0] && rest.training.count == rest.training.images.shape[0])
-    #expect(notes.contains { $0.hasPrefix("skipped: 3 of 7 images") })
+    for _ in 0..<2 {
+      // Said also where the rest comes from the pack.
+      let rest = try load(skipsCorrupt: true)
+      #expect(rest.training.labels == [1, 0, 1, 0] && rest.training.count == rest.training.images.shape[0])
+      #expect(rest.notes.count == 1 && rest.notes[0].hasPrefix("left out: 3 of 7 images"))
+    }
     #expect(try load(4, skipsCorrupt: true).training.count == 5)
   }
 
@@ -162,6 +164,44 @@ import Torch
       ["test has no images"]
     ),
   ]
+
+  /// What is there besides, and the words of the message.
+  static let oddities: [(script: String, words: [String])] = [
+    (
+      "os.symlink('.', sys.argv[1] + '/train/cat/self')", ["cat/self/ is a link to a directory that holds it"]
+    ),
+    ("os.symlink('..', sys.argv[1] + '/train/cat/up')", ["is a link to a directory that holds it"]),
+    ("os.symlink('nowhere', sys.argv[1] + '/train/cat/x.png')", ["cat/x.png cannot be read (No such file"]),
+    (
+      "open(os.fsencode(sys.argv[1]) + b'/train/cat/\\xe9.png', 'w').close()",
+      ["cannot be read (No such file"]
+    ),
+    ("save('test/cat/b.png', flat(1, 2, 3, size=6))", ["of 3 images cannot be used"]),
+    (
+      "[save(f'test/{n}.png', flat(1, 2, 3, size=6)) for n in ('dog/a', 'cat/b', 'cat/c')]",
+      ["training images have 4×4 pixels, test images 6×6"]
+    ),
+    ("os.makedirs(sys.argv[1] + '/train/new')", ["class new has no images"]),
+    (
+      "[save(f'train/{n}/a.png', flat(1, 2, 3)) for n in ('\\u00e9', 'e\\u0301')]",
+      ["differ only in their encoding"]
+    ),
+  ]
+
+  /// Also where a pack of the images that are right is there.
+  @Test(arguments: oddities) func refusesOddities(script: String, words: [String]) throws {
+    try make(Self.good)
+    #expect(try load().training.count == 5)
+    try make(script)
+    let error = #expect(throws: DatasetError.self) { try load() }
+    for word in words { #expect(error?.reason.contains(word) == true, "\(error?.reason ?? "")") }
+  }
+
+  @Test func hiddenFilesAreNoImages() throws {
+    try make(
+      Self.good + "\nsave('train/.old/x.png', flat(1, 2, 3)); save('train/cat/._0.png', flat(1, 2, 3))")
+    #expect(try load().training.count == 5)
+  }
 
   @Test(arguments: layouts) func refuses(script: String, words: [String]) throws {
     try make(script)

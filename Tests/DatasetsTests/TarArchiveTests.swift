@@ -112,13 +112,13 @@ import Testing
     }
   }
 
-  /// A fetched archive that lacks images is refused and leaves no data set behind.
+  /// Fetched bytes that are no archive, and archives that lack images, are refused and leave no data set.
   @Test func fetchedArchivesAreVerified() throws {
     let server = try FileServer()
     let sums = try Tool.run("md5sum", [], input: FileServer.content)
     let digest = Download.Digest.md5(String(decoding: sums.standardOutput.prefix(32), as: UTF8.self))
     let download = Download(url: server.address + "/good", bytes: 200_000, digest: digest)
-    DataCache.$scoped.withValue(directory.file("cache")) {
+    try DataCache.$scoped.withValue(directory.file("cache")) {
       let busy = Download(url: server.address + "/busy", bytes: 1, digest: nil, pause: 0)
       #expect { try CIFAR.ten.fetch(busy) { _, _ in } } throws: {
         "\($0)".contains("CIFAR10 could not be fetched: http://127.0.0.1")
@@ -126,7 +126,24 @@ import Testing
       #expect { try CIFAR.ten.fetch(download) { _, _ in } } throws: {
         "\($0)".contains("cifar-10-binary.tar.gz is damaged or cut short")
       }
+      // An archive that was fetched before, of a part of the images.
+      let names = (1...5).map { "data_batch_\($0).bin" } + ["test_batch.bin", "batches.meta.txt"]
+      let list = (0..<10).map { "class\($0)" }.joined(separator: "\n")
+      for name in names {
+        let bytes = name.hasSuffix("txt") ? Array(list.utf8) : CIFARTests.records(.ten, [1], from: 0)
+        try directory.write(bytes, to: name)
+      }
+      let archive = directory.file("cache/cifar-10-binary.tar.gz")
+      #expect(try Tool.run("tar", ["-czf", archive, "-C", directory.path] + names).status == 0)
+      let present = Download(url: server.address + "/busy", bytes: 1, digest: nil)
+      #expect { try CIFAR.ten.fetch(present) { _, _ in } } throws: {
+        "\($0)".contains("\(archive)/data_batch_1.bin is cut short") && "\($0)".contains("has 10000 records")
+      }
       #expect(!FileManager.default.fileExists(atPath: directory.file("cache/cifar10")))
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: directory.file("cache")) == [
+          "cifar-10-binary.tar.gz"
+        ])
     }
   }
 }

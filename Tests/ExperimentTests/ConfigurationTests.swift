@@ -85,6 +85,9 @@ import Testing
     let configuration = try Self.load("data: {dataset: idx}", "data.path=/mnt/a,b: #1}", "name=007")
     #expect(configuration.data.path == "/mnt/a,b: #1}" && configuration.name == "007")
     #expect(try Self.load(configuration.yaml()) == configuration)
+    for path in ["[old] images", "@x/y", "{a", "'", "*", "- a"] {
+      #expect(try Self.load("data: {dataset: idx}", "data.path=\(path)").data.path == path)
+    }
     #expect { try Self.load("", "epochs=1, seed=3") } throws: {
       "\($0)".contains("epochs must be a whole number")
     }

@@ -35,7 +35,7 @@ import Torch
       kernel: options.kernel, stride: options.stride, padding: options.padding)
   }
 
-  @Test(.enabled(if: ck_convolution_weights_pay()), arguments: cases, [false, true])
+  @Test(.enabled(if: ck_convolution_weights_possible()), arguments: cases, [false, true])
   func agrees(options: Case, wantsInput: Bool) throws {
     let layer = try Self.layer(options)
     let x = try Self.normal([options.images, options.inputs, options.size.0, options.size.1], 1)
@@ -45,7 +45,7 @@ import Torch
     try plain.backward(seed: seed)
     let expected = try #require(layer.weight.gradient)
     try layer.weight.setGradient(nil)
-    let own = try #require(layer.ownGradient(leaves[1]))
+    let own = try #require(layer.ownGradient(leaves[1]) { _, _ in true })
     // Not channels-last, as a gradient may come.
     try own.backward(seed: seed.contiguous())
     let found = try #require(layer.weight.gradient)
@@ -62,15 +62,26 @@ import Torch
 
   /// Where the kernel does not apply or does not pay, libtorch's operators are used.
   @Test func leavesTheRestToLibtorch() throws {
-    let layer = try Self.layer(Case())
+    func takes(_ options: Case, _ x: Tensor) throws -> Bool {
+      try Self.layer(options).ownGradient(x) { _, _ in true } != nil
+    }
     let x = try Self.normal([2, 16, 8, 8], 1)
-    #expect((layer.ownGradient(x) != nil) == ck_convolution_weights_pay())
-    #expect(withoutGradients { layer.ownGradient(x) } == nil)
-    #expect(layer.ownGradient(x.to(.bfloat16)) == nil && layer.ownGradient(x.contiguous()) == nil)
-    #expect(try Self.layer(Case(inputs: 3)).ownGradient(Self.normal([2, 3, 8, 8], 1)) == nil)
-    #expect(try Self.layer(Case(outputs: 6)).ownGradient(x) == nil)
-    #expect(try Self.layer(Case(kernel: 1, padding: 0)).ownGradient(x) == nil)
-    #expect(try Self.layer(Case(kernel: 5, padding: 0)).ownGradient(Self.normal([2, 16, 4, 4], 1)) == nil)
-    #expect(throws: TorchError.self) { try checkingErrors { layer(x.reshaped([-1])) } }
+    #expect(try withoutGradients { try takes(Case(), x) } == false)
+    #expect(try !takes(Case(), x.to(.bfloat16)) && !takes(Case(), x.contiguous()))
+    #expect(try !takes(Case(inputs: 3), Self.normal([2, 3, 8, 8], 1)))
+    #expect(try !takes(Case(outputs: 6), x) && !takes(Case(kernel: 1, padding: 0), x))
+    #expect(try !takes(Case(kernel: 5, padding: 0), Self.normal([2, 16, 4, 4], 1)))
+    #expect(try Self.layer(Case()).ownGradient(x) { _, _ in false } == nil)
+    #expect(throws: TorchError.self) { try checkingErrors { try Self.layer(Case())(x.reshaped([-1])) } }
+  }
+
+  /// Many threads with large gradients of their own do not pay.
+  @Test func pays() {
+    let large = ck_convolution(
+      images: 128, height: 8, width: 8, inputs: 640, output_height: 8, output_width: 8, outputs: 640,
+      kernel: 3,
+      stride: 1, padding: 1)
+    #expect(!ck_convolution_weights_pay(large, 64))
+    #expect(!ck_convolution_weights_pay(large, 2) || ck_convolution_weights_possible())
   }
 }

@@ -77,6 +77,18 @@ import Torch
     #expect { try Setup(configuration) } throws: { "\($0)".contains("names a class twice") }
   }
 
+  /// Directories named by digits are in the order of their names: a number may mean two of them.
+  @Test func namesThatAreNumbers() throws {
+    let set = ImageSet(images: .zeros([3, 1, 1, 1], dtype: .uint8), labels: [0, 1, 2])
+    let dataset = try ImageDataset(
+      name: "d", classNames: ["1", "10", "2"], training: set, test: set, origin: "")
+    #expect(try dataset.numbers(of: [.name("2"), .name("1")]) == [2, 0])
+    #expect { try dataset.numbers(of: [.number(1), .number(0)]) } throws: {
+      "\($0)".contains("1 may be the class of that name or of that number")
+    }
+    #expect(try dataset.numbers(of: [.number(0), .name("10")]) == [0, 1])
+  }
+
   /// A simplex ETF of 70 classes needs 69 dimensions; this network has 64.
   @Test func tooManyClassesForASimplex() throws {
     let images = [UInt8](repeating: 9, count: 70 * 64).enumerated().map {

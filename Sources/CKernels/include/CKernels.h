@@ -1,6 +1,7 @@
 // Numerical kernels for the CPU that libtorch lacks: several passes over memory made one. Plain
-// pointers, no libtorch; the caller answers for sizes. Everything is computed in float32 and summed
-// in float64, whatever the type of the elements, and depends on the thread count only by rounding.
+// pointers, no libtorch; the caller answers for sizes. Everything is computed in float32, whatever the type
+// of the elements, long sums are kept in float64 where that is said, and results depend on the thread
+// count only by rounding.
 #ifndef CKERNELS_H
 #define CKERNELS_H
 
@@ -27,7 +28,7 @@ typedef struct ck_rows {
 /// What the number of channels must be a multiple of.
 extern const size_t ck_channel_unit;
 
-/// Mean and population variance of each channel of x, or of x + addend, which is then written to sum
+/// Mean and population variance of each channel (summed in float64) of x, or of x + addend, which is then written to sum
 /// (sum may be x itself; addend and sum may be NULL together).
 void ck_channel_statistics(ck_rows rows, const void *x, const void *addend, void *sum, float *mean,
                            float *variance);
@@ -37,7 +38,7 @@ void ck_channel_statistics(ck_rows rows, const void *x, const void *addend, void
 void ck_scale_shift(ck_rows rows, const void *x, const void *addend, void *sum, const float *mean,
                     const float *scale, const float *shift, bool relu, void *y);
 
-/// For each channel the sums of g and of g · (x − mean), where g is the gradient that comes out of the
+/// For each channel the sums (in float64) of g and of g · (x − mean), where g is the gradient that comes out of the
 /// ReLU after ck_scale_shift: dy where that gave a positive number, or dy everywhere without relu.
 void ck_norm_gradient_sums(ck_rows rows, const void *dy, const void *x, const float *mean,
                            const float *scale, const float *shift, bool relu, float *sum,
@@ -55,9 +56,12 @@ typedef struct ck_convolution {
   int64_t kernel, stride, padding;
 } ck_convolution;
 
-/// Whether ck_convolution_weights is faster here than oneDNN: with AVX2 and without AVX-512, where
-/// oneDNN 3's kernel reaches half of what matrix products do. Elsewhere it must not be called.
-bool ck_convolution_weights_pay(void);
+/// Whether ck_convolution_weights can be called: on x86-64 with AVX2.
+bool ck_convolution_weights_possible(void);
+
+/// Whether it is faster than oneDNN: without AVX-512, where oneDNN 3's kernel reaches half of what matrix
+/// products do, and while the gradient stays in the cache (1 MB, 160 by 160 channels of 3×3).
+bool ck_convolution_weights_pay(ck_convolution convolution, int32_t threads);
 
 /// The gradient with respect to the weights, [outputs][kernel][kernel][inputs], of images x and the
 /// output's gradient dy. Inputs are a multiple of 16, outputs of 4. Sums are in float32.
