@@ -13,6 +13,9 @@ using namespace kernels;
 
 namespace {
 
+// Two rows by two vectors fit into AVX2's registers.
+constexpr size_t rows_of_tile = 2;
+
 /// A matrix of floats, element (row, column) at row · next_row + column · next_column.
 struct Matrix {
   const float *elements;
@@ -41,19 +44,18 @@ CK_INLINE void multiply_tile(Matrix a, const float *b, size_t next, size_t inner
   }
 }
 
-/// c = a b, of rows × columns, columns a multiple of 16. R is how many rows the registers hold.
-template <size_t R>
+/// c = a b, of rows × columns, columns a multiple of 16.
 CK_INLINE void multiply(Matrix a, const float *b, size_t next, size_t rows, size_t inner, size_t columns,
                         float *c, size_t next_c) {
   for (size_t column = 0; column < columns;) {
     const bool is_pair = column + 2 * width <= columns;
     size_t row = 0;
-    for (; row + R <= rows; row += R) {
+    for (; row + rows_of_tile <= rows; row += rows_of_tile) {
       const Matrix part{a.elements + row * a.next_row, a.next_row, a.next_column};
       if (is_pair) {
-        multiply_tile<R, 2>(part, b + column, next, inner, c + row * next_c + column, next_c);
+        multiply_tile<rows_of_tile, 2>(part, b + column, next, inner, c + row * next_c + column, next_c);
       } else {
-        multiply_tile<R, 1>(part, b + column, next, inner, c + row * next_c + column, next_c);
+        multiply_tile<rows_of_tile, 1>(part, b + column, next, inner, c + row * next_c + column, next_c);
       }
     }
     for (; row < rows; row++) {
@@ -106,14 +108,14 @@ CK_INLINE void transpose(const float *from, size_t tokens, size_t size, size_t p
 }
 
 /// Queries, keys and values of one head, and the scores q kᵀ.
-template <typename T, size_t R>
+template <typename T>
 CK_INLINE void score(const T *rows, size_t dimension, Scratch &s) {
   const size_t next = 3 * dimension;
   gather(rows, next, s.tokens, s.size, s.query.data());
   gather(rows + dimension, next, s.tokens, s.size, s.key.data());
   gather(rows + 2 * dimension, next, s.tokens, s.size, s.value.data());
   transpose(s.key.data(), s.tokens, s.size, s.padded, s.key_columns.data());
-  multiply<R>({s.query.data(), s.size, 1}, s.key_columns.data(), s.padded, s.tokens, s.size, s.padded,
+  multiply({s.query.data(), s.size, 1}, s.key_columns.data(), s.padded, s.tokens, s.size, s.padded,
               s.scores.data(), s.padded);
 }
 
@@ -148,34 +150,34 @@ CK_INLINE void softmax(Scratch &s, float scale, float *logs) {
   }
 }
 
-template <typename T, size_t R>
+template <typename T>
 CK_INLINE void forward(const ck_attention &a, const T *qkv, Scratch &s, size_t begin, size_t end, T *output,
                        float *logs) {
   const size_t dimension = a.heads * a.size, next = 3 * dimension;
   const float scale = 1 / std::sqrt(static_cast<float>(a.size));
   for (size_t index = begin; index < end; index++) {
     const size_t image = index / a.heads, offset = index % a.heads * a.size;
-    score<T, R>(qkv + image * a.tokens * next + offset, dimension, s);
+    score(qkv + image * a.tokens * next + offset, dimension, s);
     softmax(s, scale, logs + index * a.tokens);
-    multiply<R>({s.scores.data(), s.padded, 1}, s.value.data(), s.size, s.tokens, s.tokens, s.size,
+    multiply({s.scores.data(), s.padded, 1}, s.value.data(), s.size, s.tokens, s.tokens, s.size,
                 s.result.data(), s.size);
     scatter(s.result.data(), dimension, s.tokens, s.size, 1.0F, output + image * a.tokens * dimension + offset);
   }
 }
 
-template <typename T, size_t R>
+template <typename T>
 CK_INLINE void backward(const ck_attention &a, const T *qkv, const T *output, const T *gradient,
                         const float *logs, Scratch &s, size_t begin, size_t end, T *result) {
   const size_t dimension = a.heads * a.size, next = 3 * dimension;
   const float scale = 1 / std::sqrt(static_cast<float>(a.size));
   for (size_t index = begin; index < end; index++) {
     const size_t image = index / a.heads, offset = index % a.heads * a.size;
-    score<T, R>(qkv + image * a.tokens * next + offset, dimension, s);
+    score(qkv + image * a.tokens * next + offset, dimension, s);
     const size_t at = image * a.tokens * dimension + offset;
     gather(gradient + at, dimension, s.tokens, s.size, s.given.data());
     gather(output + at, dimension, s.tokens, s.size, s.result.data());
     transpose(s.value.data(), s.tokens, s.size, s.padded, s.value_columns.data());
-    multiply<R>({s.given.data(), s.size, 1}, s.value_columns.data(), s.padded, s.tokens, s.size, s.padded,
+    multiply({s.given.data(), s.size, 1}, s.value_columns.data(), s.padded, s.tokens, s.size, s.padded,
                 s.slopes.data(), s.padded);
     // Weights P, and the gradient of the scores: P (dP − the mean of dP under P).
     for (size_t token = 0; token < s.tokens; token++) {
@@ -195,35 +197,22 @@ CK_INLINE void backward(const ck_attention &a, const T *qkv, const T *output, co
       }
     }
     T *to = result + image * a.tokens * next + offset;
-    multiply<R>({s.slopes.data(), s.padded, 1}, s.key.data(), s.size, s.tokens, s.tokens, s.size,
+    multiply({s.slopes.data(), s.padded, 1}, s.key.data(), s.size, s.tokens, s.tokens, s.size,
                 s.result.data(), s.size);
     scatter(s.result.data(), next, s.tokens, s.size, scale, to);
-    multiply<R>({s.slopes.data(), 1, s.padded}, s.query.data(), s.size, s.tokens, s.tokens, s.size,
+    multiply({s.slopes.data(), 1, s.padded}, s.query.data(), s.size, s.tokens, s.tokens, s.size,
                 s.result.data(), s.size);
     scatter(s.result.data(), next, s.tokens, s.size, scale, to + dimension);
-    multiply<R>({s.scores.data(), 1, s.padded}, s.given.data(), s.size, s.tokens, s.tokens, s.size,
+    multiply({s.scores.data(), 1, s.padded}, s.given.data(), s.size, s.tokens, s.tokens, s.size,
                 s.result.data(), s.size);
     scatter(s.result.data(), next, s.tokens, s.size, 1.0F, to + 2 * dimension);
   }
 }
 
-// Two rows by two vectors fit into AVX2's registers.
-template <typename T>
-CK_INLINE void forward_2(const ck_attention &a, const T *qkv, Scratch &s, size_t begin, size_t end, T *output,
-                         float *logs) {
-  forward<T, 2>(a, qkv, s, begin, end, output, logs);
-}
-
-template <typename T>
-CK_INLINE void backward_2(const ck_attention &a, const T *qkv, const T *output, const T *gradient,
-                          const float *logs, Scratch &s, size_t begin, size_t end, T *result) {
-  backward<T, 2>(a, qkv, output, gradient, logs, s, begin, end, result);
-}
-
-CK_DISPATCH(run_forward, forward_2,
+CK_DISPATCH(run_forward, forward,
             (const ck_attention &a, const T *qkv, Scratch &s, size_t begin, size_t end, T *output, float *logs),
             (a, qkv, s, begin, end, output, logs))
-CK_DISPATCH(run_backward, backward_2,
+CK_DISPATCH(run_backward, backward,
             (const ck_attention &a, const T *qkv, const T *output, const T *gradient, const float *logs,
              Scratch &s, size_t begin, size_t end, T *result),
             (a, qkv, output, gradient, logs, s, begin, end, result))

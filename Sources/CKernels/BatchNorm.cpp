@@ -12,9 +12,6 @@ const size_t ck_channel_unit = width;
 
 namespace {
 
-// Rows whose sums are kept in float before they are added in double.
-constexpr size_t block = 64;
-
 /// Two sums a channel, of one thread.
 struct Sums {
   std::vector<double> first, second;
@@ -30,6 +27,15 @@ void total(const std::vector<Sums> &parts, size_t channel, double &first, double
   }
 }
 
+/// x at a place, or x + addend there, which is written to sum and given as it was rounded.
+template <typename T>
+CK_INLINE Floats summed(const T *x, const T *addend, T *sum, size_t at) {
+  if (!addend) return load(x + at);
+  const Floats value = load(x + at) + load(addend + at);
+  store(sum + at, value);
+  return sizeof(T) == sizeof(float) ? value : load(sum + at);
+}
+
 // Sums of x − pivot and of its square: the pivot keeps the difference of the two from cancelling.
 template <typename T>
 CK_INLINE void statistics(const T *x, const T *addend, T *sum, size_t channels, size_t begin, size_t end,
@@ -40,14 +46,7 @@ CK_INLINE void statistics(const T *x, const T *addend, T *sum, size_t channels, 
       const Floats p = load(pivot + c);
       Floats s = {}, q = {};
       for (size_t row = start; row < stop; row++) {
-        const size_t at = row * channels + c;
-        Floats value = load(x + at);
-        if (addend) {
-          value += load(addend + at);
-          store(sum + at, value);
-          if constexpr (sizeof(T) == 2) value = load(sum + at);  // as it was rounded
-        }
-        const Floats difference = value - p;
+        const Floats difference = summed(x, addend, sum, row * channels + c) - p;
         s += difference;
         q += difference * difference;
       }
@@ -61,25 +60,19 @@ CK_INLINE void statistics(const T *x, const T *addend, T *sum, size_t channels, 
 
 template <typename T>
 CK_INLINE void scale_shift(const T *x, const T *addend, T *sum, size_t channels, size_t begin, size_t end,
-                           const float *mean, const float *scale, const float *shift, bool relu, T *y) {
+                           const float *mean, const float *scale, const float *shift, T *y) {
   for (size_t row = begin; row < end; row++) {
     for (size_t c = 0; c < channels; c += width) {
       const size_t at = row * channels + c;
-      Floats value = load(x + at);
-      if (addend) {
-        value += load(addend + at);
-        store(sum + at, value);
-        if constexpr (sizeof(T) == 2) value = load(sum + at);
-      }
-      value = (value - load(mean + c)) * load(scale + c) + load(shift + c);
-      store(y + at, relu ? rectified(value) : value);
+      const Floats value = summed(x, addend, sum, at) - load(mean + c);
+      store(y + at, rectified(value * load(scale + c) + load(shift + c)));
     }
   }
 }
 
 template <typename T>
 CK_INLINE void gradient_sums(const T *dy, const T *x, size_t channels, size_t begin, size_t end,
-                             const float *mean, const float *scale, const float *shift, bool relu,
+                             const float *mean, const float *scale, const float *shift,
                              double *first, double *second) {
   for (size_t start = begin; start < end; start += block) {
     const size_t stop = std::min(end, start + block);
@@ -89,8 +82,7 @@ CK_INLINE void gradient_sums(const T *dy, const T *x, size_t channels, size_t be
       for (size_t row = start; row < stop; row++) {
         const size_t at = row * channels + c;
         const Floats value = load(x + at) - m;
-        Floats g = load(dy + at);
-        if (relu) g = where_positive(value * a + b, g);
+        const Floats g = where_positive(value * a + b, load(dy + at));
         s += g;
         q += g * value;
       }
@@ -105,14 +97,13 @@ CK_INLINE void gradient_sums(const T *dy, const T *x, size_t channels, size_t be
 template <typename T>
 CK_INLINE void gradient(const T *dy, const T *x, const T *skip, size_t channels, size_t begin, size_t end,
                         const float *mean, const float *scale, const float *shift, const float *slope,
-                        const float *offset, bool relu, T *dx) {
+                        const float *offset, T *dx) {
   for (size_t row = begin; row < end; row++) {
     for (size_t c = 0; c < channels; c += width) {
       const size_t at = row * channels + c;
       const Floats a = load(scale + c);
       const Floats value = load(x + at) - load(mean + c);
-      Floats g = load(dy + at);
-      if (relu) g = where_positive(value * a + load(shift + c), g);
+      const Floats g = where_positive(value * a + load(shift + c), load(dy + at));
       Floats result = a * g + (load(slope + c) * value + load(offset + c));
       if (skip) result += load(skip + at);
       store(dx + at, result);
@@ -126,17 +117,17 @@ CK_DISPATCH(run_statistics, statistics,
             (x, addend, sum, channels, begin, end, pivot, first, second))
 CK_DISPATCH(run_scale_shift, scale_shift,
             (const T *x, const T *addend, T *sum, size_t channels, size_t begin, size_t end,
-             const float *mean, const float *scale, const float *shift, bool relu, T *y),
-            (x, addend, sum, channels, begin, end, mean, scale, shift, relu, y))
+             const float *mean, const float *scale, const float *shift, T *y),
+            (x, addend, sum, channels, begin, end, mean, scale, shift, y))
 CK_DISPATCH(run_gradient_sums, gradient_sums,
             (const T *dy, const T *x, size_t channels, size_t begin, size_t end, const float *mean,
-             const float *scale, const float *shift, bool relu, double *first, double *second),
-            (dy, x, channels, begin, end, mean, scale, shift, relu, first, second))
+             const float *scale, const float *shift, double *first, double *second),
+            (dy, x, channels, begin, end, mean, scale, shift, first, second))
 CK_DISPATCH(run_gradient, gradient,
             (const T *dy, const T *x, const T *skip, size_t channels, size_t begin, size_t end,
              const float *mean, const float *scale, const float *shift, const float *slope,
-             const float *offset, bool relu, T *dx),
-            (dy, x, skip, channels, begin, end, mean, scale, shift, slope, offset, relu, dx))
+             const float *offset, T *dx),
+            (dy, x, skip, channels, begin, end, mean, scale, shift, slope, offset, dx))
 
 }  // namespace
 
@@ -171,20 +162,19 @@ extern "C" void ck_channel_statistics(ck_rows rows, const void *x, const void *a
 }
 
 extern "C" void ck_scale_shift(ck_rows rows, const void *x, const void *addend, void *sum,
-                               const float *mean, const float *scale, const float *shift, bool relu,
-                               void *y) {
+                               const float *mean, const float *scale, const float *shift, void *y) {
   by_type(rows.type, [&](auto element) {
     using T = decltype(element);
     parallel(rows.threads, [&](int32_t thread, int32_t threads) {
       const Share share(rows.rows, block, thread, threads);
       run_scale_shift<T>(static_cast<const T *>(x), static_cast<const T *>(addend), static_cast<T *>(sum),
-                         rows.channels, share.begin, share.end, mean, scale, shift, relu, static_cast<T *>(y));
+                         rows.channels, share.begin, share.end, mean, scale, shift, static_cast<T *>(y));
     });
   });
 }
 
 extern "C" void ck_norm_gradient_sums(ck_rows rows, const void *dy, const void *x, const float *mean,
-                                      const float *scale, const float *shift, bool relu, float *sum,
+                                      const float *scale, const float *shift, float *sum,
                                       float *sum_product) {
   by_type(rows.type, [&](auto element) {
     using T = decltype(element);
@@ -192,7 +182,7 @@ extern "C" void ck_norm_gradient_sums(ck_rows rows, const void *dy, const void *
     parallel(rows.threads, [&](int32_t thread, int32_t threads) {
       const Share share(rows.rows, block, thread, threads);
       run_gradient_sums<T>(static_cast<const T *>(dy), static_cast<const T *>(x), rows.channels,
-                           share.begin, share.end, mean, scale, shift, relu, parts[thread].first.data(),
+                           share.begin, share.end, mean, scale, shift, parts[thread].first.data(),
                            parts[thread].second.data());
     });
     for (size_t c = 0; c < rows.channels; c++) {
@@ -206,13 +196,13 @@ extern "C" void ck_norm_gradient_sums(ck_rows rows, const void *dy, const void *
 
 extern "C" void ck_norm_gradient(ck_rows rows, const void *dy, const void *x, const void *skip,
                                  const float *mean, const float *scale, const float *shift,
-                                 const float *slope, const float *offset, bool relu, void *dx) {
+                                 const float *slope, const float *offset, void *dx) {
   by_type(rows.type, [&](auto element) {
     using T = decltype(element);
     parallel(rows.threads, [&](int32_t thread, int32_t threads) {
       const Share share(rows.rows, block, thread, threads);
       run_gradient<T>(static_cast<const T *>(dy), static_cast<const T *>(x), static_cast<const T *>(skip),
-                      rows.channels, share.begin, share.end, mean, scale, shift, slope, offset, relu,
+                      rows.channels, share.begin, share.end, mean, scale, shift, slope, offset,
                       static_cast<T *>(dx));
     });
   });

@@ -11,15 +11,12 @@ using namespace kernels;
 
 namespace {
 
-constexpr size_t block = 64;
-
 struct Normal {
   Floats distribution, density;
 };
 
 /// Φ(x) and φ(x), to 2e-7: Abramowitz & Stegun, 7.1.26 (1964), with φ shared between the two.
 CK_INLINE Normal normal(Floats x) {
-  const Masks sign = reinterpret_cast<Masks>(x) & static_cast<int32_t>(0x80000000);
   Floats magnitude = reinterpret_cast<Floats>(reinterpret_cast<Masks>(x) & 0x7fffffff);
   // Beyond, both tails are zero, and the exponential would leave its range.
   const Masks beyond = magnitude > 13.0F;
@@ -31,9 +28,8 @@ CK_INLINE Normal normal(Floats x) {
   sum = sum * t - 0.284496736F;
   sum = sum * t + 0.254829592F;
   const Floats tail = sum * t * decay * 0.5F;
-  const Masks is_negative = sign < 0;
-  const Floats upper = 1.0F - tail;
-  return {chosen(is_negative, tail, upper), decay * 0.39894228F};
+  const Masks is_negative = reinterpret_cast<Masks>(x) < 0;
+  return {chosen(is_negative, tail, 1.0F - tail), decay * 0.39894228F};
 }
 
 template <typename T>

@@ -14,6 +14,8 @@
 namespace kernels {
 
 constexpr size_t width = 16;
+/// Rows whose sums are kept in float before they are added in double; threads share whole blocks.
+constexpr size_t block = 64;
 typedef float Floats __attribute__((vector_size(64)));
 typedef uint32_t Words __attribute__((vector_size(64)));
 typedef int32_t Masks __attribute__((vector_size(64)));

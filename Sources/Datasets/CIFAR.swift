@@ -90,8 +90,10 @@ public enum CIFAR: String, Sendable, CaseIterable {
       ? SourceFiles(allFiles, in: place)
       : SourceFiles([url.lastPathComponent], in: url.deletingLastPathComponent().path)
     func make() throws -> ImageDataset {
-      try isDirectory.boolValue
-        ? read(place, isWhole: isWhole) : readArchive(place, isWhole: isWhole, reporting)
+      if isDirectory.boolValue { return try read(place, isWhole: isWhole) }
+      return try DataCache.withStaging {
+        try read(archive: place, unpackedInto: $0, isWhole: isWhole, reporting)
+      }
     }
     // Parts are small, and made to try things.
     guard isWhole else { return try make() }
@@ -111,20 +113,20 @@ public enum CIFAR: String, Sendable, CaseIterable {
       test: read([testFile], in: directory, isWhole: isWhole), origin: directory)
   }
 
-  /// Reads the files of an archive, which are unpacked for that time alone.
-  private func readArchive(_ path: String, isWhole: Bool, _ reporting: DataReporting) throws -> ImageDataset {
-    try DataCache.withStaging { staging in
-      do {
-        try TarArchive(path: path).unpack(
-          allFiles, into: staging, atMost: Self.mostBytes, reporting: reporting)
-        let dataset = try read(staging, isWhole: isWhole)
-        return try ImageDataset(
-          name: dataset.name, classNames: dataset.classNames, training: dataset.training, test: dataset.test,
-          origin: path, normalization: dataset.normalization)
-      } catch var error as DatasetError {
-        error.reason = error.reason.replacing(staging, with: path)
-        throw error
-      }
+  /// Unpacks an archive into a directory and reads it; errors name the archive.
+  private func read(
+    archive: String, unpackedInto directory: String, isWhole: Bool, _ reporting: DataReporting
+  ) throws -> ImageDataset {
+    do {
+      try TarArchive(path: archive).unpack(
+        allFiles, into: directory, atMost: Self.mostBytes, reporting: reporting)
+      let dataset = try read(directory, isWhole: isWhole)
+      return try ImageDataset(
+        name: dataset.name, classNames: dataset.classNames, training: dataset.training, test: dataset.test,
+        origin: archive, normalization: dataset.normalization)
+    } catch var error as DatasetError {
+      error.reason = error.reason.replacing(directory, with: archive)
+      throw error
     }
   }
 
@@ -145,15 +147,8 @@ public enum CIFAR: String, Sendable, CaseIterable {
       try DataCache.withStaging { staging in
         let files = "\(staging)/files"
         try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
-        try TarArchive(path: archive).unpack(
-          allFiles, into: files, atMost: Self.mostBytes, reporting: reporting)
         // Read before it takes its place, so that the cache never holds half a data set.
-        do {
-          _ = try read(files, isWhole: true)
-        } catch var error as DatasetError {
-          error.reason = error.reason.replacing(files, with: archive)
-          throw error
-        }
+        _ = try read(archive: archive, unpackedInto: files, isWhole: true, reporting)
         try? FileManager.default.removeItem(atPath: place)
         try FileManager.default.moveItem(atPath: files, toPath: place)
       }

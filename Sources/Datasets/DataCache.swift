@@ -24,6 +24,11 @@ enum DataCache {
     ProcessInfo.processInfo.environment["COLLAPSE_DATA"].flatMap { $0.isEmpty ? nil : $0 }
   }
 
+  /// Bytes of a file; 0 where it is not there.
+  static func size(_ path: String) -> Int {
+    ((try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int) ?? 0
+  }
+
   /// Makes a directory in the cache.
   ///
   /// - Throws: `DatasetError` if it cannot be made.

@@ -48,7 +48,7 @@ struct Download {
   private func fetchAlone(to path: String, _ reporting: DataReporting) throws {
     if FileManager.default.fileExists(atPath: path), try isRight(path) { return }
     let partial = path + ".part"
-    var wasResumed = Self.size(partial) > 0
+    var wasResumed = DataCache.size(partial) > 0
     while true {
       try transfer(to: partial, reporting)
       if try isRight(partial) { break }
@@ -73,7 +73,7 @@ struct Download {
     let (name, found) = try (digest?.name ?? "", digest?.found(path) ?? "")
     return DatasetError(
       .malformed,
-      "\(url) gave \(Self.size(path)) bytes with \(name) \(found); the file that is wanted has "
+      "\(url) gave \(DataCache.size(path)) bytes with \(name) \(found); the file that is wanted has "
         + "\(bytes) bytes and \(name) \(digest?.value ?? "")",
       remedies: ["The server, or something on the way, gives another file; try again later."])
   }
@@ -83,13 +83,13 @@ struct Download {
     var reason = ""
     for attempt in 0..<Self.attempts {
       if attempt > 0 { usleep(useconds_t(pause * 1e6)) }
-      let before = Self.size(partial)
+      let before = DataCache.size(partial)
       if before == bytes { return }
       if before > bytes { try? FileManager.default.removeItem(atPath: partial) }
-      var isTooLong: Bool { Self.size(partial) > 2 * bytes }
+      var isTooLong: Bool { DataCache.size(partial) > 2 * bytes }
       let output = try Tool.run(
         "curl", arguments(partial),
-        poll: { reporting("fetching \(name)", min(1, Double(Self.size(partial)) / Double(bytes))) },
+        poll: { reporting("fetching \(name)", min(1, Double(DataCache.size(partial)) / Double(bytes))) },
         while: { !isTooLong })
       if output.status == 0 { return }
       // One line an attempt.
@@ -110,9 +110,5 @@ struct Download {
       "--fail", "--silent", "--show-error", "--location", "--connect-timeout", "10", "--speed-limit", "100",
       "--speed-time", "30", "--continue-at", "-", "--output", partial, "--", url,
     ]
-  }
-
-  private static func size(_ path: String) -> Int {
-    ((try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int) ?? 0
   }
 }

@@ -102,7 +102,7 @@ public enum FashionMNIST {
     func download(_ options: [String]) throws -> Tool.Output {
       try Tool.run("apt-get", ["download", "-q"] + options + [debianPackage], directory: staging) {
         let files = (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
-        let bytes = files.reduce(0) { $0 + Self.size("\(staging)/\($1)") }
+        let bytes = files.reduce(0) { $0 + DataCache.size("\(staging)/\($1)") }
         reporting("fetching \(debianPackage) with apt-get", min(1, Double(bytes) / 30e6))
       }
     }
@@ -140,9 +140,5 @@ public enum FashionMNIST {
       try download.fetch(to: "\(directory)/\(name).gz", reporting: reporting)
     }
     return directory
-  }
-
-  private static func size(_ path: String) -> Int {
-    ((try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int) ?? 0
   }
 }

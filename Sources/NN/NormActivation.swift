@@ -118,7 +118,7 @@ struct FusedNorm {
     let scale = zip(weight, inverse).map { $0 * $1 }
     let output = try Tensor.uninitialized(like: x.detached()).checked()
     ck_scale_shift(
-      rows, values, others, others == nil ? nil : values, mean, scale, bias, true, try output.unsafeAddress())
+      rows, values, others, others == nil ? nil : values, mean, scale, bias, try output.unsafeAddress())
     return (output, Saved(x: x.detached(), mean: mean, inverse: inverse, scale: scale, shift: bias))
   }
 
@@ -147,14 +147,14 @@ struct FusedNorm {
     try withExtendedLifetime((x, dy, around)) {
       let (gradients, values) = try (dy.unsafeAddress(), x.unsafeAddress())
       ck_norm_gradient_sums(
-        rows, gradients, values, saved.mean, saved.scale, saved.shift, true, &sum, &product)
+        rows, gradients, values, saved.mean, saved.scale, saved.shift, &sum, &product)
       let slope = saved.scale.indices.map {
         -saved.scale[$0] * saved.inverse[$0] * saved.inverse[$0] * product[$0] / count
       }
       let offset = zip(saved.scale, sum).map { -$0 * $1 / count }
       try ck_norm_gradient(
         rows, gradients, values, around?.unsafeAddress(), saved.mean, saved.scale, saved.shift, slope, offset,
-        true, dx.unsafeAddress())
+        dx.unsafeAddress())
     }
     return (dx, Tensor(zip(product, saved.inverse).map { $0 * $1 }), Tensor(sum))
   }

@@ -33,21 +33,21 @@ extern const size_t ck_channel_unit;
 void ck_channel_statistics(ck_rows rows, const void *x, const void *addend, void *sum, float *mean,
                            float *variance);
 
-/// y = (x − mean) · scale + shift for each channel, with negative values made zero if relu; as above, x
-/// may be x + addend, which is then written to sum.
+/// y = max(0, (x − mean) · scale + shift) for each channel; as above, x may be x + addend, which is then
+/// written to sum.
 void ck_scale_shift(ck_rows rows, const void *x, const void *addend, void *sum, const float *mean,
-                    const float *scale, const float *shift, bool relu, void *y);
+                    const float *scale, const float *shift, void *y);
 
 /// For each channel the sums (in float64) of g and of g · (x − mean), where g is the gradient that comes out of the
-/// ReLU after ck_scale_shift: dy where that gave a positive number, or dy everywhere without relu.
+/// ReLU of ck_scale_shift: dy where that gave a positive number, else 0.
 void ck_norm_gradient_sums(ck_rows rows, const void *dy, const void *x, const float *mean,
-                           const float *scale, const float *shift, bool relu, float *sum,
+                           const float *scale, const float *shift, float *sum,
                            float *sum_product);
 
 /// dx = scale · g + slope · (x − mean) + offset for each channel, plus skip where that is not NULL.
 void ck_norm_gradient(ck_rows rows, const void *dy, const void *x, const void *skip, const float *mean,
                       const float *scale, const float *shift, const float *slope, const float *offset,
-                      bool relu, void *dx);
+                      void *dx);
 
 /// A convolution of channels-last images with square kernels.
 typedef struct ck_convolution {
