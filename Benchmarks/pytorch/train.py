@@ -1,4 +1,4 @@
-"""Trains a wide residual network with mixup on FashionMNIST in PyTorch.
+"""Trains a wide residual network or a vision transformer with mixup in PyTorch.
 
 The counterpart of a training run in Collapse, with the same settings. Prints
 the test accuracy and the same-class alignment as one line of JSON.
@@ -15,13 +15,14 @@ import time
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch.nn import functional as F
 
-from step import crop_flip
+from step import crop_flip, make_model
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Tests" / "References"))
 
-from wide_resnet import WideResNet, soft_cross_entropy  # noqa: E402
+from wide_resnet import soft_cross_entropy  # noqa: E402
 
 PAIRS_PER_CLASS = 200
 
@@ -44,10 +45,21 @@ def read_idx(directory, name):
     return values.reshape(shape)
 
 
-def read_split(directory, prefix, classes, limit=0):
-    """Images (n, 1, height, width) and labels, renumbered in the order of `classes`."""
-    images = read_idx(directory, f"{prefix}-images-idx3-ubyte").unsqueeze(1)
-    labels = read_idx(directory, f"{prefix}-labels-idx1-ubyte").long()
+def read_pack(path, part):
+    """The images (n, height, width, channels) and labels of a pack that Collapse made of a data set."""
+    with safe_open(path, framework="pt") as pack:
+        return pack.get_tensor(f"{part}_images"), pack.get_tensor(f"{part}_labels")
+
+
+def read_split(source, part, classes, limit=0):
+    """Images (n, channels, height, width) and labels, renumbered in the order of `classes`."""
+    if Path(source).is_file():
+        images, labels = read_pack(source, part)
+        images = images.permute(0, 3, 1, 2).contiguous()
+    else:
+        prefix = {"train": "train", "test": "t10k"}[part]
+        images = read_idx(source, f"{prefix}-images-idx3-ubyte").unsqueeze(1)
+        labels = read_idx(source, f"{prefix}-labels-idx1-ubyte").long()
     number = torch.full((256,), -1)
     number[torch.tensor(classes)] = torch.arange(len(classes))
     labels = number[labels]
@@ -81,7 +93,11 @@ class Normalisation:
 
 def learning_rate(arguments, epoch, step, total_steps):
     if arguments.schedule == "cosine":
-        return arguments.lr * 0.5 * (1 + math.cos(math.pi * step / total_steps))
+        warmup = arguments.warmup_epochs * total_steps / arguments.epochs
+        if step < warmup:
+            return arguments.lr * (step + 1) / warmup
+        done = (step - warmup) / max(1, total_steps - warmup)
+        return arguments.lr * 0.5 * (1 + math.cos(math.pi * done))
     if arguments.schedule == "step":
         passed = sum(epoch >= m * arguments.epochs for m in arguments.milestones)
         return arguments.lr * arguments.factor**passed
@@ -92,15 +108,52 @@ def autocast(arguments):
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=arguments.precision == "bf16")
 
 
+def initialise(model):
+    """What both sides start a transformer from: weights with deviation 0.02, biases zero."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=0.02)
+            torch.nn.init.zeros_(module.bias)
+    torch.nn.init.normal_(model.pos_embed, std=0.02)
+    torch.nn.init.normal_(model.cls_token, std=1e-6)
+
+
+def make_optimizer(arguments, parameters):
+    if arguments.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=arguments.lr, momentum=arguments.momentum, weight_decay=arguments.weight_decay
+        )
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[arguments.optimizer]
+    return kind(parameters, lr=arguments.lr, weight_decay=arguments.weight_decay)
+
+
+def keep(path, model, optimizer, epoch, mean_loss):
+    """Writes all that the rest of a run depends on."""
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+        "epoch": epoch,
+        "mean_loss": mean_loss,
+    }
+    partial = Path(path).with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def restore(path, model, optimizer):
+    """Reads it again; returns the epochs done and the mean loss of the last."""
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"])
+    return state["epoch"], state["mean_loss"]
+
+
 def train(arguments, model, images, labels, normalise, report=None):
     """Trains in place; returns the mean loss of the last epoch."""
     one_hot = F.one_hot(labels, len(arguments.classes)).float()
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=arguments.lr,
-        momentum=arguments.momentum,
-        weight_decay=arguments.weight_decay,
-    )
+    optimizer = make_optimizer(arguments, model.parameters())
     beta = torch.distributions.Beta(arguments.alpha, arguments.alpha)
     batch = arguments.batch
     steps_per_epoch = len(images) // batch
@@ -109,9 +162,12 @@ def train(arguments, model, images, labels, normalise, report=None):
     total_steps = arguments.epochs * steps_per_epoch
 
     model.train()
-    step = 0
+    step = first = 0
     mean_loss = math.nan
-    for epoch in range(arguments.epochs):
+    if arguments.checkpoint and Path(arguments.checkpoint).exists():
+        first, mean_loss = restore(arguments.checkpoint, model, optimizer)
+        step = first * steps_per_epoch
+    for epoch in range(first, arguments.epochs):
         start = time.perf_counter()
         order = torch.randperm(len(images))
         total_loss = 0.0
@@ -129,7 +185,7 @@ def train(arguments, model, images, labels, normalise, report=None):
                 x = torch.lerp(x[partner], x, weight)
                 t = torch.lerp(t[partner], t, weight)
             with autocast(arguments):
-                _, logits = model(x.contiguous(memory_format=torch.channels_last))
+                logits = model(x.contiguous(memory_format=torch.channels_last))[1]
             loss = soft_cross_entropy(logits.float(), t)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -137,6 +193,8 @@ def train(arguments, model, images, labels, normalise, report=None):
             total_loss += loss.item()
             step += 1
         mean_loss = total_loss / steps_per_epoch
+        if arguments.checkpoint:
+            keep(arguments.checkpoint, model, optimizer, epoch + 1, mean_loss)
         if report is not None:
             seconds = time.perf_counter() - start
             report(
@@ -156,7 +214,7 @@ def accuracy(arguments, model, images, labels, normalise, batch=500):
     for start in range(0, len(images), batch):
         x = normalise(images[start : start + batch])
         with autocast(arguments):
-            _, logits = model(x.contiguous(memory_format=torch.channels_last))
+            logits = model(x.contiguous(memory_format=torch.channels_last))[1]
         right += (logits.argmax(dim=1) == labels[start : start + batch]).sum().item()
     return right / len(images)
 
@@ -187,7 +245,7 @@ def same_class_features(arguments, model, images, labels, normalise):
             w.reshape(-1, 1, 1, 1),
         )
         with autocast(arguments):
-            h, _ = model(x.contiguous(memory_format=torch.channels_last))
+            h = model(x.contiguous(memory_format=torch.channels_last))[0]
         features.append(h.float().reshape(len(a), classes, -1))
     return torch.cat(features)
 
@@ -211,16 +269,18 @@ def parse_arguments(values=None):
         return [float(part) for part in text.split(",")]
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, help="the directory of the IDX files")
+    parser.add_argument("--data", required=True, help="the directory of the IDX files, or a pack")
     parser.add_argument("--model", default="wrn-10-2")
     parser.add_argument("--classes", type=integers, default=list(range(10)))
     parser.add_argument("--train-limit", type=int, default=0, help="0: all")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.1)
+    parser.add_argument("--optimizer", choices=("sgd", "adam", "adamw"), default="sgd")
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--weight-decay", type=float, default=1e-4)
     parser.add_argument("--schedule", choices=("step", "cosine", "constant"), default="cosine")
+    parser.add_argument("--warmup-epochs", type=float, default=0, help="of the cosine schedule")
     parser.add_argument("--milestones", type=floats, default=[0.3, 0.5, 0.9])
     parser.add_argument("--factor", type=float, default=0.1)
     parser.add_argument("--alpha", type=float, default=1.0)
@@ -228,6 +288,7 @@ def parse_arguments(values=None):
     parser.add_argument("--augment", choices=("crop-flip", "none"), default="crop-flip")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--threads", type=int, default=0, help="0: as PyTorch chooses")
+    parser.add_argument("--checkpoint", help="kept after each epoch; gone on from if it is there")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print the JSON line alone")
     arguments = parser.parse_args(values)
@@ -244,8 +305,10 @@ def prepare(arguments):
         torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     images, labels = read_split(arguments.data, "train", arguments.classes, arguments.train_limit)
-    test = read_split(arguments.data, "t10k", arguments.classes)
-    model = WideResNet.named(arguments.model, images.shape[1], len(arguments.classes))
+    test = read_split(arguments.data, "test", arguments.classes)
+    model = make_model(arguments, images.shape[2], images.shape[1], len(arguments.classes))
+    if arguments.model.startswith("vit"):
+        initialise(model)
     return model.to(memory_format=torch.channels_last), (images, labels), test
 
 
@@ -262,9 +325,10 @@ def main():
     final_loss = train(arguments, model, images, labels, normalise, report)
     seconds = time.perf_counter() - start
     features = same_class_features(arguments, model, images, labels, normalise)
+    classifier = model.head if arguments.model.startswith("vit") else model.fc
     result = {
         "test_accuracy": accuracy(arguments, model, *test, normalise),
-        "alignment": alignment(features, model.fc.weight),
+        "alignment": alignment(features, classifier.weight),
         "seconds": seconds,
         "final_train_loss": final_loss,
     }
