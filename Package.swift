@@ -75,7 +75,7 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["Randomness"], path: "Tests/TestSupport", swiftSettings: strict),
-    tests("CommandTests", ["TestSupport", "collapse", "collapse-worker"]),
+    tests("CommandTests", ["Randomness", "TestSupport", "collapse", "collapse-worker"]),
     tests("DatasetsTests", ["Datasets", "Randomness", "SystemTools", "TestSupport", "Torch"]),
     tests(
       "FiguresTests", ["Figures", "Experiment", "Randomness", "Safetensors", "TestSupport", "Theory"]),

@@ -1,4 +1,5 @@
 import Randomness
+import Safetensors
 import Torch
 
 /// Labelled images, kept as bytes.

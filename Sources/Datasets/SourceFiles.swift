@@ -1,4 +1,5 @@
 import Foundation
+import Safetensors
 
 /// The files that a data set is made from, as the file system shows them.
 struct SourceFiles {
@@ -94,35 +95,5 @@ extension SourceFiles.File {
     self.init(
       path: path, size: Int(status.st_size),
       modified: status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec)
-  }
-}
-
-/// A 64-bit number made from bytes (FNV-1a over words): against mistakes, not against malice.
-struct Fingerprint {
-  private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
-
-  private mutating func add(_ word: UInt64) {
-    // Multiplication moves bits up only; without the shift the upper ones would never come down.
-    value = (value ^ word) &* 0x100_0000_01b3
-    value ^= value >> 29
-  }
-
-  func adding(_ number: Int) -> Fingerprint {
-    var copy = self
-    copy.add(UInt64(bitPattern: Int64(number)))
-    return copy
-  }
-
-  func adding(_ text: String) -> Fingerprint { adding(Data(text.utf8)) }
-
-  func adding(_ bytes: Data) -> Fingerprint {
-    var copy = adding(bytes.count)
-    bytes.withUnsafeBytes { buffer in
-      for word in 0..<buffer.count / 8 {
-        copy.add(buffer.loadUnaligned(fromByteOffset: 8 * word, as: UInt64.self))
-      }
-      for byte in buffer.dropFirst(buffer.count / 8 * 8) { copy.add(UInt64(byte)) }
-    }
-    return copy
   }
 }

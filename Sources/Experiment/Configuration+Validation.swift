@@ -84,6 +84,13 @@ extension Configuration {
       schedule.warmupEpochs, "0 or more and below epochs")
     try positive(evaluation.everyEpochs, "evaluation.every_epochs")
     try positive(evaluation.batchSize, "evaluation.batch_size", upTo: 1_000_000)
+    try positive(checkpoint.everyEpochs, "checkpoint.every_epochs")
+    try require(
+      checkpoint.everyMinutes >= 0 && checkpoint.everyMinutes.isFinite, "checkpoint.every_minutes",
+      checkpoint.everyMinutes, "0 (never within an epoch) or more")
+    try require(
+      capture.at.allSatisfy { $0 > 0 && $0 < 1 }, "capture.at", capture.at,
+      "fractions of training between 0 and 1")
     try require(
       capture.classCount == 0 || (2...100_000).contains(capture.classCount), "capture.class_count",
       capture.classCount,

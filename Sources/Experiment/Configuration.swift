@@ -46,6 +46,7 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// less memory for the same step, but for batch statistics, which are a part's.
   public var gradientAccumulation = 1
   public var evaluation = Evaluation()
+  public var checkpoint = Checkpoint()
   public var capture = Capture()
 
   /// The defaults.
@@ -266,6 +267,19 @@ public struct Configuration: Codable, Sendable, Equatable {
     }
   }
 
+  /// When the state of training is kept, to go on from.
+  public struct Checkpoint: Codable, Sendable, Equatable {
+    /// Every so many epochs, and after the last.
+    public var everyEpochs = 1
+    /// Within an epoch too, when so many minutes have passed since the last one; 0: never.
+    public var everyMinutes = 10.0
+
+    enum CodingKeys: String, CodingKey {
+      case everyEpochs = "every_epochs"
+      case everyMinutes = "every_minutes"
+    }
+  }
+
   /// Mixed training images pushed through the trained network.
   public struct Capture: Codable, Sendable, Equatable {
     /// Classes to capture, chosen at random; 0: all.
@@ -282,6 +296,9 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var statistics = Statistics.batch
     /// Images a step; batch statistics depend on it.
     public var batchSize = 500
+    /// When captures are made beside the one at the end, as fractions of training: each after the
+    /// epoch N nearest to it, called `activations-epoch-N`.
+    public var at: [Double] = []
 
     /// The defaults.
     public init() {}
@@ -295,11 +312,17 @@ public struct Configuration: Codable, Sendable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey {
-      case samples, alpha, lambda, statistics
+      case samples, alpha, lambda, statistics, at
       case classCount = "class_count"
       case sameClassShare = "same_class_share"
       case batchSize = "batch_size"
     }
+  }
+
+  /// The epochs, counting from 1, after which captures are made beside the one at the end.
+  public var captureEpochs: [Int] {
+    let numbers = capture.at.map { max(1, Int(($0 * Double(epochs)).rounded())) }
+    return Set(numbers).filter { $0 < epochs }.sorted()
   }
 
   enum CodingKeys: String, CodingKey {
@@ -307,6 +330,6 @@ public struct Configuration: Codable, Sendable, Equatable {
     case labelSmoothing = "label_smoothing"
     case batchSize = "batch_size"
     case gradientAccumulation = "gradient_accumulation"
-    case evaluation, capture
+    case evaluation, checkpoint, capture
   }
 }

@@ -7,12 +7,11 @@ public enum WorkerRequest: Codable, Sendable {
   /// Goes on with an interrupted run.
   case resume(directory: String, command: [String])
   /// Measures accuracy and calibration on the test images; without a device, on the run's.
-  case evaluate(directory: String, device: String?)
+  case evaluate(directory: String, weights: RunDirectory.Weights, device: String?)
   /// Makes a capture with the run's configuration, some of it overridden.
   case capture(
     directory: String, name: String, options: Configuration.Capture, classes: [Configuration.ClassChoice],
-    seed: Int?,
-    device: String?)
+    seed: Int?, weights: RunDirectory.Weights, device: String?)
   /// Looks a data set up, fetching it if asked, and verifies it.
   case data(Configuration.Data, fetch: Bool)
   /// Says what engine, devices and threads there are.
@@ -133,6 +132,9 @@ public struct MetricRow: Codable, Sendable, Equatable {
 }
 
 extension MetricRow {
+  /// What the best weights of a run are chosen by: the accuracy on held-out images, else on test images.
+  public var selectionAccuracy: Double? { validationAccuracy ?? testAccuracy }
+
   /// The row as a line to read.
   public var line: String {
     func shown(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }

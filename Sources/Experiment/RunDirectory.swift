@@ -22,10 +22,34 @@ public struct RunDirectory: Sendable {
   public var checkpoints: String { path + "/checkpoints" }
   public var captures: String { path + "/captures" }
   public var figures: String { path + "/figures" }
-  /// Weights after the last epoch.
-  public var weights: String { checkpoints + "/last.safetensors" }
-  /// Where training stands: optimiser, position, metrics.
-  public var state: String { checkpoints + "/last-state.safetensors" }
+  /// Weights at the last checkpoint.
+  public var weights: String { weights(.last) }
+
+  /// Which of a run's weights.
+  public enum Weights: String, Codable, Sendable, CaseIterable {
+    /// Those at the last checkpoint: of a finished run, its final ones.
+    case last
+    /// Those of the epoch with the highest accuracy, on held-out images where there are any, else
+    /// on test images; of several, the first.
+    case best
+  }
+
+  /// The file of weights.
+  public func weights(_ which: Weights) -> String { "\(checkpoints)/\(which.rawValue).safetensors" }
+
+  private static let statePrefix = "state-"
+
+  /// The file of the state after so many steps: all that the rest of the run depends on.
+  public func state(step: Int) -> String {
+    "\(checkpoints)/\(Self.statePrefix)\(String(format: "%010d", step)).safetensors"
+  }
+
+  /// The states that there are, the latest first.
+  public var states: [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? []
+    return names.filter { $0.hasPrefix(Self.statePrefix) && $0.hasSuffix(".safetensors") }.sorted(by: >)
+      .map { "\(checkpoints)/\($0)" }
+  }
 
   /// A directory for a new run: `path`, which must not exist, or else the first of `runs/NAME`,
   /// `runs/NAME-2`, … that does not.

@@ -2,8 +2,8 @@ import Foundation
 
 /// Collects named tensors and writes them as one safetensors file.
 public struct SafetensorsWriter {
-  private var tensors: [(name: String, type: SafetensorsType, shape: [Int], bytes: Data)] = []
-  private var metadata: [String: String]
+  private(set) var tensors: [(name: String, type: SafetensorsType, shape: [Int], bytes: Data)] = []
+  var metadata: [String: String]
 
   /// An empty file with free-form text fields.
   public init(metadata: [String: String] = [:]) { self.metadata = metadata }

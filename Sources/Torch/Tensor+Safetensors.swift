@@ -16,9 +16,11 @@ public struct TensorArchive: Sendable {
 
   /// Reads every tensor of a file to the CPU.
   ///
+  /// - Parameter sealed: whether to check the seal that it was written with.
   /// - Throws: `SafetensorsError` for a missing, truncated or malformed file.
-  public init(path: String) throws {
+  public init(path: String, sealed: Bool = false) throws {
     let file = try SafetensorsFile(path: path)
+    if sealed { try file.checkSeal() }
     metadata = file.metadata
     tensors = [:]
     for (name, entry) in file.entries {
@@ -40,11 +42,14 @@ public struct TensorArchive: Sendable {
 
   /// Writes a file, whole or not at all; tensors in order of their names, so that equal contents
   /// give equal bytes.
-  public func write(to path: String) throws {
+  ///
+  /// - Parameter sealed: whether to add a seal by which later damage shows.
+  public func write(to path: String, sealed: Bool = false) throws {
     var writer = SafetensorsWriter(metadata: metadata)
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
       writer.add(name, type: tensor.dtype.safetensors, shape: tensor.shape, bytes: try tensor.bytes())
     }
+    if sealed { writer.seal() }
     try writer.write(to: path)
   }
 }

@@ -30,16 +30,20 @@ struct Checkpoint {
     }
   }
 
-  private static let version = "2"
+  static let version = "3"
   private static let weightPrefix = "weight/"
   private static let optimizerPrefix = "optimizer/"
 
-  /// Writes the state to go on from and, for other programs, the weights alone; each atomically.
+  /// Writes the state to go on from and, for other programs, the weights alone; each whole or not at
+  /// all. Of the states before it the last is kept.
   ///
-  /// - Parameter origin: what the run depends on beside it.
-  func write(_ model: any Classifier, _ optimizer: any Optimizer, _ origin: Origin, to run: RunDirectory)
-    throws
-  {
+  /// - Parameters:
+  ///   - totalSteps: done so far, of all epochs.
+  ///   - origin: what the run depends on beside it.
+  func write(
+    _ model: any Classifier, _ optimizer: any Optimizer, _ origin: Origin, totalSteps: Int,
+    to run: RunDirectory
+  ) throws {
     let weights = model.variables.snapshot()
     var state = Dictionary(uniqueKeysWithValues: weights.map { (Self.weightPrefix + $0.key, $0.value) })
     for (name, tensor) in optimizer.state() { state[Self.optimizerPrefix + name] = tensor }
@@ -49,10 +53,29 @@ struct Checkpoint {
       "loss_sum_bits": "\(lossSum.bitPattern)", "configuration": origin.configuration,
       "data_fingerprint": "\(origin.data)",
     ]
-    do {
+    try Self.writing(to: run) {
       // The state last: what it says is done is then there whole.
       try TensorArchive(weights, metadata: ["format": "pt", "epoch": "\(epoch)"]).write(to: run.weights)
-      try TensorArchive(state, metadata: metadata).write(to: run.state)
+      try TensorArchive(state, metadata: metadata).write(to: run.state(step: totalSteps), sealed: true)
+    }
+    for old in run.states.dropFirst(Self.statesKept) { unlink(old) }
+  }
+
+  private static let statesKept = 2
+
+  /// Writes the weights of the best epoch so far.
+  ///
+  /// - Parameter accuracy: that it was chosen by.
+  static func write(best model: any Classifier, epoch: Int, accuracy: Double, to run: RunDirectory) throws {
+    let metadata = ["format": "pt", "epoch": "\(epoch)", "accuracy": "\(accuracy)"]
+    try writing(to: run) {
+      try TensorArchive(model.variables.snapshot(), metadata: metadata).write(to: run.weights(.best))
+    }
+  }
+
+  private static func writing(to run: RunDirectory, _ write: () throws -> Void) throws {
+    do {
+      try write()
     } catch let error as SafetensorsError {
       throw Failure(
         .internalError, "\(error)",
@@ -65,36 +88,72 @@ struct Checkpoint {
 }
 
 extension Checkpoint {
-  /// Reads a state into a network and its optimiser, which are changed only if all of it fits; nil
-  /// where the run has made none yet.
+  /// Reads the latest state that is whole into a network and its optimiser, which are changed only if
+  /// all of it fits; nil where the run has made none yet.
+  ///
+  /// Damaged states are set aside, under a name ending in ".damaged".
   ///
   /// - Parameters:
   ///   - epochs: of the whole run.
   ///   - steps: of an epoch.
-  /// - Throws: `Failure` naming the file and the first thing in it that does not fit.
-  init?(
+  ///   - note: told of what is damaged.
+  /// - Throws: `Failure` naming the file and the first thing in it that does not fit, or saying that
+  ///   all are damaged.
+  static func restored(
     from run: RunDirectory, into model: any Classifier, _ optimizer: any Optimizer, _ origin: Origin,
-    epochs: Int,
-    steps: Int
+    epochs: Int, steps: Int, note: (String) -> Void
+  ) throws -> Checkpoint? {
+    var damaged: [Damage] = []
+    for path in run.states {
+      do {
+        let checkpoint = try Checkpoint(
+          path, run, into: model, optimizer, origin, epochs: epochs, steps: steps)
+        for damage in damaged {
+          note("\(damage.error); going on from the checkpoint before it, \(path)")
+          rename(damage.path, damage.path + ".damaged")
+        }
+        return checkpoint
+      } catch let error as Damage {
+        damaged.append(error)
+      }
+    }
+    guard let first = damaged.first else { return nil }
+    throw Failure(
+      .badData, "\(first.error), and there is no other checkpoint that is whole.", remedies: anew(run))
+  }
+
+  private static func anew(_ run: RunDirectory) -> [String] {
+    ["Train it anew: collapse train --config \(run.configuration) --out NEW_DIRECTORY"]
+  }
+
+  /// A file that is not as it was written.
+  private struct Damage: Error {
+    let path: String
+    let error: SafetensorsError
+  }
+
+  private init(
+    _ path: String, _ run: RunDirectory, into model: any Classifier, _ optimizer: any Optimizer,
+    _ origin: Origin, epochs: Int, steps: Int
   ) throws {
-    guard FileManager.default.fileExists(atPath: run.state) else { return nil }
-    guard FileManager.default.isReadableFile(atPath: run.state) else {
-      throw Failure(
-        .missing, "\(run.state) cannot be read.", remedies: ["Give yourself the right to read it."])
+    guard FileManager.default.isReadableFile(atPath: path) else {
+      throw Failure(.missing, "\(path) cannot be read.", remedies: ["Give yourself the right to read it."])
     }
     func refused(_ reason: String) -> Failure {
       Failure(
-        .badData, "\(run.state): \(reason).",
-        remedies: [
-          "The run can't be continued from this file. Train it anew:",
-          "collapse train --config \(run.configuration) --out NEW_DIRECTORY",
-        ])
+        .badData, "\(path): \(reason).",
+        remedies: ["The run can't be continued from this file."] + Self.anew(run))
+    }
+    let archive: TensorArchive
+    do {
+      archive = try TensorArchive(path: path, sealed: true)
+    } catch let error as SafetensorsError {
+      throw Damage(path: path, error: error)
+    }
+    guard archive.metadata["format"] == "collapse-state", archive.metadata["version"] == Self.version else {
+      throw refused("it is not a state of version \(Self.version)")
     }
     do {
-      let archive = try TensorArchive(path: run.state)
-      guard archive.metadata["format"] == "collapse-state", archive.metadata["version"] == Self.version else {
-        throw refused("it is not a state of version \(Self.version)")
-      }
       try origin.check(archive.metadata, run)
       func number(_ key: String, upTo bound: Int) throws -> Int {
         guard let value = archive.metadata[key].flatMap({ Int($0) }), (0...bound).contains(value) else {
@@ -117,8 +176,6 @@ extension Checkpoint {
       try optimizer.check(kept)
       try model.variables.load(part(Self.weightPrefix))
       try optimizer.load(kept)
-    } catch let error as SafetensorsError {
-      throw refused(error.reason)
     } catch let error as LoadingError {
       throw refused("\(error)")
     }
@@ -148,6 +205,7 @@ extension Checkpoint.Origin {
     let defaults = Configuration()
     configuration.device = defaults.device
     configuration.threads = defaults.threads
+    configuration.checkpoint = defaults.checkpoint
     if !configuration.data.path.isEmpty { configuration.data.path = "any" }
     return try configuration.yaml().split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
   }

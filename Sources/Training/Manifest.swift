@@ -85,7 +85,9 @@ public struct Manifest: Codable, Sendable {
     {
       stretches = before.stretches
       // One that was killed has no end; the last checkpoint is the last that is known of it.
-      let state = try? FileManager.default.attributesOfItem(atPath: run.state)[.modificationDate] as? Date
+      let state = run.states.first.flatMap {
+        try? FileManager.default.attributesOfItem(atPath: $0)[.modificationDate] as? Date
+      }
       for index in stretches.indices where stretches[index].endedAt == nil {
         stretches[index].endedAt = max(state ?? stretches[index].startedAt, stretches[index].startedAt)
       }

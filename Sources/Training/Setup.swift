@@ -19,6 +19,8 @@ public struct Setup {
   public let model: any Classifier
   /// The run's randomness.
   public let streams: RunStreams
+  /// Epochs that the weights were trained for.
+  public internal(set) var epoch = 0
 
   /// Chooses device, precision and threads, reads the data and makes the network.
   ///

@@ -23,6 +23,9 @@ public final class Trainer {
   private let origin: Checkpoint.Origin
   private var position = (epoch: 0, step: 0)
   private var losses = LossRecord()
+  /// The highest accuracy so far that weights are chosen by.
+  private var best: Double?
+  private var lastCheckpoint = ContinuousClock.now
 
   private var configuration: Configuration { setup.configuration }
 
@@ -66,14 +69,15 @@ public final class Trainer {
 
   /// Goes to where the run's checkpoint was made, if there is one; rows of metrics after it are dropped.
   public func restore() throws {
-    let checkpoint = try Checkpoint(
+    let checkpoint = try Checkpoint.restored(
       from: run, into: setup.model, optimizer, origin, epochs: configuration.epochs,
-      steps: batches.stepsPerEpoch)
+      steps: batches.stepsPerEpoch, note: { report(.note($0)) })
     if let checkpoint {
       position = (checkpoint.epoch, checkpoint.step)
       losses = LossRecord(sum: checkpoint.lossSum)
     }
     try run.keepMetrics(throughEpoch: position.epoch)
+    best = try run.metricRows().compactMap(\.selectionAccuracy).max()
   }
 
   /// Trains to the end, or until `shouldStop` says so: the step is then finished and a checkpoint made.
@@ -95,10 +99,21 @@ public final class Trainer {
           try checkpoint()
           return .interrupted
         }
+        if isCheckpointDue {
+          try readLosses(&pace)
+          try checkpoint()
+        }
       }
       try finishEpoch()
     }
     return .finished
+  }
+
+  /// Whether the time for a checkpoint within an epoch has come.
+  private var isCheckpointDue: Bool {
+    let minutes = configuration.checkpoint.everyMinutes
+    return minutes > 0 && position.step < batches.stepsPerEpoch
+      && .now - lastCheckpoint >= .seconds(60 * minutes)
   }
 
   /// One step; gives its loss, unread.
@@ -153,7 +168,7 @@ public final class Trainer {
       ].filter { !$0.isEmpty })
   }
 
-  /// Measures, writes a row of metrics and makes a checkpoint.
+  /// Measures, writes a row of metrics and makes captures and a checkpoint if it is time.
   private func finishEpoch() throws {
     let epoch = position.epoch + 1
     let isLast = epoch == configuration.epochs
@@ -178,13 +193,24 @@ public final class Trainer {
     try run.append(row)
     position = (epoch, 0)
     losses = LossRecord()
-    try checkpoint()
+    if let accuracy = row.selectionAccuracy, accuracy > best ?? -1 {
+      best = accuracy
+      try Checkpoint.write(best: setup.model, epoch: epoch, accuracy: accuracy, to: run)
+    }
+    // Before the checkpoint, so that a run killed in between makes them again.
+    if configuration.captureEpochs.contains(epoch) {
+      _ = try setup.capture(configuration.capture, named: "activations-epoch-\(epoch)", in: run, epoch: epoch)
+    }
+    if isLast || epoch % configuration.checkpoint.everyEpochs == 0 { try checkpoint() }
     report(.metrics(row))
   }
 
   private func checkpoint() throws {
     try Checkpoint(epoch: position.epoch, step: position.step, lossSum: losses.sum)
-      .write(setup.model, optimizer, origin, to: run)
+      .write(
+        setup.model, optimizer, origin,
+        totalSteps: position.epoch * batches.stepsPerEpoch + position.step, to: run)
+    lastCheckpoint = .now
   }
 }
 

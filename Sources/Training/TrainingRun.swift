@@ -100,7 +100,8 @@ public struct TrainingRun {
 
   private func summarise(_ manifest: Manifest) throws -> Summary {
     let configuration = setup.configuration
-    let picture = try setup.capture(configuration.capture, named: "activations", in: run)
+    let epochs = configuration.epochs
+    let picture = try setup.capture(configuration.capture, named: "activations", in: run, epoch: epochs)
     var captures = [picture.file]
     var complete = picture.capture
     if complete.sameClassCounts.contains(where: { $0 < 50 }) {
@@ -109,7 +110,7 @@ public struct TrainingRun {
       options.classCount = 0
       options.samples = max(options.samples, 300 * setup.dataset.classes)
       options.sameClassShare = max(options.sameClassShare, 1.0 / 3)
-      let all = try setup.capture(options, named: "all-classes", in: run)
+      let all = try setup.capture(options, named: "all-classes", in: run, epoch: epochs)
       captures.append(all.file)
       complete = all.capture
     }
@@ -133,23 +134,29 @@ public struct TrainingRun {
 extension Setup {
   /// The network of a run as it was trained last.
   ///
-  /// - Parameter device: nil takes the run's.
+  /// - Parameters:
+  ///   - weights: which of the run's.
+  ///   - device: nil takes the run's.
   /// - Throws: `Failure` if the run has no weights or they don't fit.
   public init(
-    trained run: RunDirectory, device: String? = nil, reporting: DataReporting = { _, _ in }
+    trained run: RunDirectory, _ weights: RunDirectory.Weights = .last, device: String? = nil,
+    reporting: DataReporting = { _, _ in }
   ) throws {
+    let file = run.weights(weights)
     var configuration = try run.loadConfiguration()
     configuration.device = device ?? configuration.device
     try self.init(configuration, reporting: reporting)
-    guard FileManager.default.fileExists(atPath: run.weights) else {
+    guard FileManager.default.fileExists(atPath: file) else {
       throw Failure(
-        .missing, "\(run.path) has no weights yet (\(run.weights)).",
+        .missing, "\(run.path) has no weights yet (\(file)).",
         remedies: ["collapse resume \(run.path) trains on."])
     }
     do {
-      try model.variables.load(TensorArchive(path: run.weights).tensors)
+      let archive = try TensorArchive(path: file)
+      try model.variables.load(archive.tensors)
+      epoch = archive.metadata["epoch"].flatMap { Int($0) } ?? 0
     } catch {
-      throw Failure(.badData, "\(run.weights) cannot be used: \(error).")
+      throw Failure(.badData, "\(file) cannot be used: \(error).")
     }
   }
 
@@ -159,9 +166,10 @@ extension Setup {
   ///   - name: of the file, without extension.
   ///   - classes: to capture, by their names or their numbers in the whole data set; empty draws them.
   ///   - seed: of the draw; nil takes the run's.
+  ///   - epoch: that the weights are of.
   public func capture(
     _ options: Configuration.Capture, named name: String, in run: RunDirectory,
-    classes: [Configuration.ClassChoice] = [], seed: Int? = nil
+    classes: [Configuration.ClassChoice] = [], seed: Int? = nil, epoch: Int
   ) throws -> (capture: Capture, file: String) {
     let streams = seed.map(RunStreams.init) ?? streams
     let numbers = dataset.classNumbers
@@ -187,7 +195,7 @@ extension Setup {
       "format": "collapse-capture", "version": "1", "run": configuration.name,
       "model": configuration.model.name, "dataset": dataset.name, "class_names": classNames,
       "class_numbers": "\(numbers)",
-      "statistics": options.statistics.rawValue, "seed": "\(seed ?? configuration.seed)",
+      "epoch": "\(epoch)", "statistics": options.statistics.rawValue, "seed": "\(seed ?? configuration.seed)",
       "mixup": configuration.mixup.enabled ? "\(configuration.mixup.alpha)" : "off",
       "loss": configuration.loss.rawValue,
     ]

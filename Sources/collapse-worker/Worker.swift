@@ -52,13 +52,17 @@ import Training
       let summary = try TrainingRun.resume(
         run, command: command, until: { Interruption.isRequested }, report: emit)
       try finish(run, summary)
-    case .evaluate(let directory, let device):
-      let setup = try Setup(trained: RunDirectory.open(directory), device: device) { emit(.fetching($0, $1)) }
+    case .evaluate(let directory, let weights, let device):
+      let setup = try Setup(trained: RunDirectory.open(directory), weights, device: device) {
+        emit(.fetching($0, $1))
+      }
       try emit(result: setup.evaluate())
-    case .capture(let directory, let name, let options, let classes, let seed, let device):
+    case .capture(let directory, let name, let options, let classes, let seed, let weights, let device):
       let run = try RunDirectory.open(directory)
-      let setup = try Setup(trained: run, device: device) { emit(.fetching($0, $1)) }
-      let file = try setup.capture(options, named: name, in: run, classes: classes, seed: seed).file
+      let setup = try Setup(trained: run, weights, device: device) { emit(.fetching($0, $1)) }
+      let file = try setup.capture(
+        options, named: name, in: run, classes: classes, seed: seed, epoch: setup.epoch
+      ).file
       try emit(result: ["capture": "\(run.path)/\(file)"])
     case .data(let name, let fetch): try emit(result: DataReport(name, fetch: fetch))
     case .doctor: try emit(result: EngineReport())

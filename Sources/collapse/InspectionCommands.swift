@@ -4,6 +4,19 @@ import Figures
 import Foundation
 import SystemTools
 
+/// A run's trained network, and where it computes.
+struct NetworkOptions: ParsableArguments {
+  @Option(
+    name: .long,
+    help: "last, or best: those of the epoch with the highest accuracy, on held-out images if there are any.")
+  var weights = RunDirectory.Weights.last
+
+  @Option(name: .long, help: "cpu, cuda, cuda:N or auto. Default: the run's.")
+  var device: String?
+}
+
+extension RunDirectory.Weights: ExpressibleByArgument {}
+
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
@@ -16,15 +29,15 @@ struct EvaluateCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"))
   var directory: String
 
-  @Option(name: .long, help: "cpu, cuda, cuda:N or auto. Default: the run's.")
-  var device: String?
+  @OptionGroup var network: NetworkOptions
 
   @OptionGroup var output: JSONOption
 
   func run() throws {
     _ = try RunDirectory.open(directory)
     let display = Display(quiet: output.json)
-    let json = try WorkerProcess.run(.evaluate(directory: directory, device: device), handle: display.show)
+    let json = try WorkerProcess.run(
+      .evaluate(directory: directory, weights: network.weights, device: network.device), handle: display.show)
     display.clear()
     if output.json { return print(json) }
     let report = try JSONDecoder.collapse.decode(Report.self, from: Data(json.utf8))
@@ -85,8 +98,7 @@ struct CaptureCommand: ParsableCommand {
   @Option(name: .long, help: "Seed of the draw. Default: the run's.")
   var seed: Int?
 
-  @Option(name: .long, help: "cpu, cuda, cuda:N or auto. Default: the run's.")
-  var device: String?
+  @OptionGroup var network: NetworkOptions
 
   @OptionGroup var output: JSONOption
 
@@ -108,7 +120,7 @@ struct CaptureCommand: ParsableCommand {
     let json = try WorkerProcess.run(
       .capture(
         directory: directory, name: name, options: configuration.capture, classes: classes?.values ?? [],
-        seed: seed, device: device),
+        seed: seed, weights: network.weights, device: network.device),
       handle: display.show)
     display.clear()
     if output.json { return print(json) }

@@ -196,7 +196,7 @@ import Testing
     let arguments = training("--out", "run").map { "'\($0)'" }.joined(separator: " ")
     let command = "ulimit -f 100; trap '' XFSZ; exec \(ProgramRunner.products)/collapse \(arguments)"
     let result = try ProgramRunner(["-c", command], in: directory.path, program: "/bin/bash").finish()
-    result.expectFailure(70, ["checkpoints/last.safetensors", "File too large", "collapse resume run"])
+    result.expectFailure(70, ["checkpoints/best.safetensors", "File too large", "collapse resume run"])
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: directory.file("run/checkpoints")) == ["lock"])
     // Once there is room again, it goes on.

@@ -4,34 +4,17 @@ import Testing
 
 /// The program doing its work.
 @Suite(.serialized) struct ProgramTests {
-  let directory: TemporaryDirectory
+  let fixture: ProgramFixture
+  var directory: TemporaryDirectory { fixture.directory }
   static let python = ProgramRunner.repository + "/.collapse/venv/bin/python"
 
-  init() throws {
-    directory = try TemporaryDirectory()
-    try SyntheticImages.write(train: 96, test: 30, to: directory)
-    try directory.write(
-      Array(
-        """
-        name: small
-        device: cpu
-        precision: fp32
-        data: {dataset: idx, path: ., padding: 1}
-        model: {name: wrn-10-1}
-        epochs: 2
-        batch_size: 16
-        capture: {samples: 60, batch_size: 30}
-
-        """.utf8), to: "small.yaml")
-  }
+  init() throws { fixture = try ProgramFixture() }
 
   func run(_ arguments: String...) throws -> ProgramRunner.Result {
     try ProgramRunner.run(arguments, in: directory.path)
   }
 
-  func contents(_ path: String) throws -> Data {
-    try Data(contentsOf: URL(fileURLWithPath: directory.file(path)))
-  }
+  func contents(_ path: String) throws -> Data { try fixture.contents(path) }
 
   @Test func fromTrainingToFigure() throws {
     let trained = try run("train", "--config", "small.yaml", "--seed", "3")
@@ -127,73 +110,6 @@ import Testing
     result.expectFailure(
       130, ["interrupted before the figure was drawn; draw it with: collapse figure activations run"])
     #expect(result.output.contains("test accuracy"))
-  }
-
-  /// Starts a training run of many epochs and waits for its first.
-  func longRun(_ name: String, epochs: Int = 30, wrapper: [String] = []) throws -> ProgramRunner {
-    let arguments = ["train", "--config", "small.yaml", "--set", "epochs=\(epochs)", "--out", name]
-    let command = wrapper + [ProgramRunner.products + "/collapse"] + arguments
-    let program = try ProgramRunner(Array(command.dropFirst()), in: directory.path, program: command[0])
-    let metrics = directory.file("\(name)/metrics.jsonl")
-    for _ in 0..<6000 where !FileManager.default.fileExists(atPath: metrics) { usleep(10_000) }
-    return program
-  }
-
-  func state(of name: String) throws -> String? {
-    (try JSONSerialization.jsonObject(with: contents("\(name)/manifest.json")) as? [String: Any])?["state"]
-      as? String
-  }
-
-  func expectEqualRuns(_ a: String, _ b: String) throws {
-    for file in ["metrics.jsonl", "checkpoints/last.safetensors", "checkpoints/last-state.safetensors"] {
-      #expect(try contents("\(a)/\(file)") == contents("\(b)/\(file)"))
-    }
-  }
-
-  /// In an epoch: a signal, also one that comes twice at once, makes a checkpoint; the resumed run
-  /// equals an uninterrupted one.
-  @Test func interrupted() throws {
-    let whole = try longRun("whole").finish()
-    #expect(whole.status == 0, "\(whole.errors)")
-    for (signal, repeats) in [(SIGINT, 1), (SIGTERM, 3)] {
-      let name = "stopped-\(signal)"
-      let program = try longRun(name)
-      for _ in 0..<repeats { kill(program.process.processIdentifier, signal) }
-      program.finish().expectFailure(130, ["interrupted", "continue with: collapse resume \(name)"])
-      #expect(!FileManager.default.fileExists(atPath: directory.file("\(name)/summary.json")))
-      #expect(try (1..<30).contains(contents("\(name)/metrics.jsonl").split(separator: 10).count))
-      #expect(try state(of: name) == "interrupted")
-      // From another directory: nothing in the run depends on where it was started.
-      let resumed = try ProgramRunner.run(["resume", directory.file(name)], in: "/")
-      #expect(resumed.status == 0, "\(resumed.errors)")
-      try expectEqualRuns(name, "whole")
-    }
-
-    // The worker killed outright.
-    let program = try longRun("killed")
-    let process = program.process.processIdentifier
-    let children = try String(contentsOfFile: "/proc/\(process)/task/\(process)/children", encoding: .utf8)
-    kill(try #require(children.split(separator: " ").first.flatMap { pid_t($0) }), SIGKILL)
-    program.finish().expectFailure(70, ["ended by signal 9", "memory", "collapse resume killed"])
-    #expect(try run("resume", "killed").status == 0)
-    try expectEqualRuns("killed", "whole")
-  }
-
-  /// When `collapse` itself is killed, the worker makes a checkpoint and ends.
-  @Test func abandoned() throws {
-    let program = try longRun("run", epochs: 500)
-    kill(program.process.processIdentifier, SIGKILL)
-    #expect(program.finish().status == -SIGKILL)
-    for _ in 0..<1000 where try state(of: "run") == "running" { usleep(10_000) }
-    #expect(try state(of: "run") == "interrupted")
-  }
-
-  @Test func underNohup() throws {
-    let program = try longRun("run", epochs: 10, wrapper: ["/usr/bin/nohup"])
-    kill(program.process.processIdentifier, SIGHUP)
-    let result = program.finish()
-    #expect(result.status == 0, "\(result.errors)")
-    #expect(try state(of: "run") == "finished")
   }
 
   /// The weights load into the PyTorch module of the same architecture, which gives the same logits.

@@ -2,6 +2,7 @@ import Datasets
 import Experiment
 import Foundation
 import TestSupport
+import Testing
 import Torch
 
 @testable import Training
@@ -42,6 +43,19 @@ struct TrainingFixture {
         count += 1
         return count >= steps
       }, report: { _ in })
+  }
+
+  func manifest(_ run: RunDirectory) throws -> [String: Any] {
+    try #require(JSONSerialization.jsonObject(with: bytes(run.manifest)) as? [String: Any])
+  }
+
+  /// That two runs have come to the same bits: metrics, weights, and all that training depends on.
+  func expectEqual(_ run: RunDirectory, _ other: RunDirectory) throws {
+    #expect(try bytes(run.metrics) == bytes(other.metrics))
+    for weights in RunDirectory.Weights.allCases {
+      #expect(try bytes(run.weights(weights)) == bytes(other.weights(weights)))
+    }
+    #expect(try bytes(#require(run.states.first)) == bytes(#require(other.states.first)))
   }
 
   func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }

@@ -43,49 +43,6 @@ import Torch
     #expect(rows.last!.step == 20 * 6 && rows.last!.learningRate < 0.001)
   }
 
-  /// In the middle of an epoch, at its end, at the very last step, and before and after the captures.
-  @Test(arguments: [1, 4, 6, 17, 18, 19, 20]) func resumedRunsEqualUninterruptedOnes(steps: Int) throws {
-    let whole = try fixture.run(fixture.configuration, "whole").run
-    let (run, summary) = try fixture.run(fixture.configuration, "stopped", stopAfter: steps)
-    #expect(summary == nil)
-    #expect(try manifest(run)["state"] as? String == "interrupted")
-    let resumed = try TrainingRun.resume(run, command: ["again"], report: { _ in })
-    #expect(resumed != nil)
-    #expect(try fixture.bytes(run.metrics) == fixture.bytes(whole.metrics))
-    #expect(try fixture.bytes(run.weights) == fixture.bytes(whole.weights))
-    #expect(try fixture.bytes(run.state) == fixture.bytes(whole.state))
-    let record = try manifest(run)
-    #expect(record["state"] as? String == "finished" && (record["stretches"] as? [Any])?.count == 2)
-  }
-
-  /// Adam's moments and its count of steps are part of the state, and so is nothing else.
-  @Test(arguments: [Configuration.Optimizer.Kind.adam, .adamw]) func adamResumes(
-    kind: Configuration.Optimizer.Kind
-  ) throws {
-    var configuration = fixture.configuration
-    configuration.optimizer.kind = kind
-    configuration.optimizer.learningRate = 1e-3
-    configuration.optimizer.gradientClip = 0.5
-    configuration.labelSmoothing = 0.1
-    configuration.mixup.kind = .cutmix
-    configuration.mixup.lambda = .sample
-    let whole = try fixture.run(configuration, "whole").run
-    let run = try fixture.run(configuration, "stopped", stopAfter: 8).run
-    #expect(try TrainingRun.resume(run, command: ["again"], report: { _ in }) != nil)
-    for path in [\RunDirectory.metrics, \.weights, \.state] {
-      #expect(try fixture.bytes(run[keyPath: path]) == fixture.bytes(whole[keyPath: path]))
-    }
-    // Another optimiser's state does not fit.
-    var archive = try TensorArchive(path: run.state)
-    archive.tensors["optimizer/step"] = nil
-    try archive.write(to: run.state)
-    #expect {
-      try TrainingRun.resume(run, command: [], report: { _ in })
-    } throws: {
-      ($0 as? Failure)?.reason.contains("step: expected the number of steps done, found none") == true
-    }
-  }
-
   /// The whole of a run, captures included, with a network that has no batch statistics.
   @Test func transformersTrain() throws {
     var configuration = fixture.configuration
@@ -161,10 +118,6 @@ import Torch
     #expect(abs(targets.reduce(0, +) - 16) < 1e-4)
   }
 
-  private func manifest(_ run: RunDirectory) throws -> [String: Any] {
-    try #require(JSONSerialization.jsonObject(with: fixture.bytes(run.manifest)) as? [String: Any])
-  }
-
   @Test func aRunThatDivergesSaysWhereAndWhatToTry() throws {
     var configuration = fixture.configuration
     configuration.optimizer.learningRate = 1e30
@@ -173,7 +126,7 @@ import Torch
     #expect(failure?.status == .internalError)
     #expect(failure?.reason.contains("of epoch 1, with learning rate 1e+30") == true)
     #expect(failure?.remedies.first?.contains("optimizer.learning_rate=2.5e+29") == true)
-    #expect(try manifest(RunDirectory(fixture.directory.file("run")))["state"] as? String == "failed")
+    #expect(try fixture.manifest(RunDirectory(fixture.directory.file("run")))["state"] as? String == "failed")
   }
 
   @Test func nothingIsLeftBehind() throws {
@@ -204,57 +157,6 @@ import Torch
     withExtendedLifetime(batches) { #expect(Engine.liveTensorCount == baseline + 1) }
   }
 
-  @Test func damagedStatesAreRefused() throws {
-    let (run, _) = try fixture.run(fixture.configuration, "run", stopAfter: 2)
-    let whole = try fixture.bytes(run.state)
-    func refusal() throws -> Failure {
-      try #require(
-        #expect(throws: Failure.self) {
-          try TrainingRun.resume(run, command: [], report: { _ in })
-        })
-    }
-    for count in [0, 5, 100, whole.count - 1] {
-      try whole.prefix(count).write(to: URL(fileURLWithPath: run.state))
-      let failure = try refusal()
-      #expect(failure.status == .badData && failure.reason.contains(run.state))
-    }
-    var archive = try TensorArchive(path: run.weights)
-    try archive.write(to: run.state)
-    #expect(try refusal().reason.contains("not a state of version"))
-    try whole.write(to: URL(fileURLWithPath: run.state))
-    archive = try TensorArchive(path: run.state)
-    archive.tensors["optimizer/velocity/fc.weight"] = .zeros([2, 2])
-    try archive.write(to: run.state)
-    #expect(
-      try refusal().reason.contains("fc.weight: expected a velocity of shape [3, 64], found shape [2, 2]"))
-    archive.tensors["optimizer/velocity/fc.weight"] = .zeros([3, 64])
-    archive.tensors["weight/fc.bias"] = nil
-    try archive.write(to: run.state)
-    #expect(try refusal().reason.contains("fc.bias: expected shape [3], found no such tensor"))
-    archive.metadata["epoch"] = "9223372036854775807"
-    try archive.write(to: run.state)
-    #expect(try refusal().reason.contains("its epoch is not a number from 0 to 3"))
-  }
-
-  /// A run that was killed before its first checkpoint starts again; one killed after an epoch's rows
-  /// were written and before its checkpoint makes them again.
-  @Test func runsThatWereKilled() throws {
-    let whole = try fixture.run(fixture.configuration, "whole").run
-    let (run, _) = try fixture.run(fixture.configuration, "killed", stopAfter: 14)
-    try Data("{\"epoch\":3,\"st".utf8).write(to: URL(fileURLWithPath: run.metrics + ".tail"))
-    try RunDirectory.append(fixture.bytes(run.metrics + ".tail"), to: run.metrics)
-    try Data().write(to: URL(fileURLWithPath: run.weights + ".partial-99999999"))
-    for state in [run.state, ""] {
-      if state.isEmpty { try FileManager.default.removeItem(atPath: run.state) }
-      let copy = RunDirectory(fixture.directory.file(state.isEmpty ? "without" : "with"))
-      try FileManager.default.copyItem(atPath: run.path, toPath: copy.path)
-      _ = try TrainingRun.resume(copy, command: [], report: { _ in })
-      #expect(try fixture.bytes(copy.metrics) == fixture.bytes(whole.metrics))
-      #expect(try fixture.bytes(copy.state) == fixture.bytes(whole.state))
-      #expect(!FileManager.default.fileExists(atPath: copy.weights + ".partial-99999999"))
-    }
-  }
-
   /// Exploding in the one step of the last epoch, which no later loss would tell.
   @Test func divergenceInTheLastStep() throws {
     var configuration = fixture.configuration
@@ -264,42 +166,6 @@ import Torch
     configuration.optimizer.learningRate = 1e39
     let failure = #expect(throws: Failure.self) { try fixture.run(configuration, "run") }
     #expect(failure?.reason.contains("the classifier is no longer finite after step 1 of epoch 1") == true)
-  }
-
-  /// What a run's bits follow from may not change under it; where it is computed may.
-  @Test func resumedRunsAreStillTheSame() throws {
-    let (run, _) = try fixture.run(fixture.configuration, "run", stopAfter: 7)
-    let yaml = try String(contentsOfFile: run.configuration, encoding: .utf8)
-    func resume() throws { _ = try TrainingRun.resume(run, command: [], report: { _ in }) }
-    for (old, new) in [("seed: 0", "seed: 5"), ("epochs: 3", "epochs: 4"), ("alpha: 1.0", "alpha: 0.4")] {
-      let range = try #require(yaml.firstRange(of: old))
-      try RunDirectory.write(yaml.replacingCharacters(in: range, with: new), to: run.configuration)
-      let failure = #expect(throws: Failure.self) { try resume() }
-      #expect(
-        failure?.reason.contains("config.yaml was changed: \"\(new)\", where the run so far had \"\(old)\"")
-          == true)
-    }
-    try RunDirectory.write(yaml, to: run.configuration)
-    try fixture.directory.write(
-      SyntheticImages.idx([96, 12, 12], SyntheticImages(count: 96, seed: 9).images),
-      to: "train-images-idx3-ubyte")
-    #expect { try resume() } throws: {
-      "\($0)".contains("not those that the run in \(run.path) started with")
-    }
-    try SyntheticImages.write(train: 96, test: 30, to: fixture.directory)
-    let device = try #require(yaml.firstRange(of: "device: cpu"))
-    try RunDirectory.write(yaml.replacingCharacters(in: device, with: "device: auto"), to: run.configuration)
-    try resume()
-  }
-
-  @Test func oneTrainerADirectory() throws {
-    let (run, _) = try fixture.run(fixture.configuration, "run", stopAfter: 2)
-    let lock = try RunLock(run)
-    _ = withExtendedLifetime(lock) {
-      #expect {
-        try TrainingRun.resume(run, command: [], report: { _ in })
-      } throws: { "\($0)".contains("another process is training in \(run.path)") }
-    }
   }
 
   /// Numbers come out for shares and sizes of the picture that leave no same-class pairs.
