@@ -53,7 +53,7 @@ let package = Package(
     module("NN", ["CKernels", "Torch"]),
     module("Models", ["NN", "Torch"]),
     module("Datasets", ["Torch", "Randomness", "Safetensors", "SystemTools"]),
-    module("Geometry", ["Torch"]),
+    module("Geometry", ["Theory", "Torch"]),
     module(
       "Training",
       [
@@ -69,7 +69,7 @@ let package = Package(
     .executableTarget(
       name: "collapse-worker",
       dependencies: [
-        "Training", "Models", "Datasets", "Experiment", "NN", "Safetensors", "SystemTools", "Torch",
+        "Training", "Models", "Datasets", "Experiment", "NN", "Safetensors", "SystemTools", "Theory", "Torch",
       ],
       swiftSettings: strict),
 

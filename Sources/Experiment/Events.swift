@@ -8,10 +8,10 @@ public enum WorkerRequest: Codable, Sendable {
   case resume(directory: String, command: [String])
   /// Measures accuracy and calibration on the test images; without a device, on the run's.
   case evaluate(directory: String, weights: RunDirectory.Weights, device: String?)
-  /// Makes a capture with the run's configuration, some of it overridden.
-  case capture(
-    directory: String, name: String, options: Configuration.Capture, classes: [Configuration.ClassChoice],
-    seed: Int?, weights: RunDirectory.Weights, device: String?)
+  /// Makes a capture of a run's network.
+  case capture(CaptureRequest)
+  /// Measures a file of activations.
+  case measure(file: String)
   /// Looks a data set up, fetching it if asked, and verifies it.
   case data(Configuration.Data, fetch: Bool)
   /// Says what engine, devices and threads there are.

@@ -113,9 +113,15 @@ public final class VisionTransformer: Classifier {
     return .concatenated([classToken, patches], dimension: 1) + positions.to(images.dtype)
   }
 
-  private func output(_ x: Tensor) -> ModelOutput {
-    // Normalisation acts on each token alone, and one is all that is needed.
-    let features = norm(Self.classToken(x))
+  // Normalisation acts on each token alone, and one is all that is needed.
+  private func output(_ x: Tensor) -> ModelOutput { readout(Self.classToken(x)) }
+
+  /// What the network makes of a class token in its end, whichever layer it comes from: the last
+  /// normalisation, and the classifier.
+  ///
+  /// - Parameter classToken: N×width.
+  public func readout(_ classToken: Tensor) -> ModelOutput {
+    let features = norm(classToken)
     return ModelOutput(features: features, logits: head(features))
   }
 

@@ -33,17 +33,9 @@ public struct CapturePlan: Sendable, Equatable {
     labels: [Int], classes: Int, chosen: [Int] = [], options: Configuration.Capture,
     _ stream: RandomStream
   ) throws {
-    var classStream = stream.split("classes")
     var pairStream = stream.split("pairs")
     var lambdaStream = stream.split("lambda")
-    let wanted = options.classCount == 0 ? classes : options.classCount
-    guard chosen.allSatisfy({ (0..<classes).contains($0) }), chosen.isEmpty || chosen.count >= 2,
-      Set(chosen).count == chosen.count
-    else {
-      throw Failure(.usage, "classes \(chosen) can't be captured: two or more different ones can.")
-    }
-    self.classes =
-      chosen.isEmpty ? classStream.nextSubset(min(wanted, classes), below: classes) : chosen.sorted()
+    self.classes = try Self.classes(chosen, count: options.classCount, of: classes, stream)
     let members = self.classes.map { label in labels.indices.filter { labels[$0] == label } }
     if let empty = members.firstIndex(where: \.isEmpty) {
       throw Failure(.usage, "class \(self.classes[empty]) has no training image to capture.")
@@ -66,6 +58,25 @@ public struct CapturePlan: Sendable, Equatable {
         lambdas.append(options.lambda == .sample ? lambdaStream.nextBeta(options.alpha) : shared)
       }
     }
+  }
+}
+
+extension CapturePlan {
+  /// The classes to capture, ascending: those that were chosen, or else so many at random.
+  ///
+  /// - Parameters:
+  ///   - count: how many to draw; 0: all.
+  ///   - classes: how many there are.
+  /// - Throws: `Failure` for fewer than two, or one twice.
+  static func classes(_ chosen: [Int], count: Int, of classes: Int, _ stream: RandomStream) throws -> [Int] {
+    guard chosen.allSatisfy({ (0..<classes).contains($0) }), chosen.isEmpty || chosen.count >= 2,
+      Set(chosen).count == chosen.count
+    else {
+      throw Failure(.usage, "classes \(chosen) can't be captured: two or more different ones can.")
+    }
+    guard chosen.isEmpty else { return chosen.sorted() }
+    var stream = stream.split("classes")
+    return stream.nextSubset(count == 0 ? classes : min(count, classes), below: classes)
   }
 }
 

@@ -2,7 +2,6 @@ import Datasets
 import Experiment
 import Foundation
 import Geometry
-import Safetensors
 import Torch
 
 /// A run from its configuration to its summary: training, captures, numbers.
@@ -158,54 +157,6 @@ extension Setup {
     } catch {
       throw Failure(.badData, "\(file) cannot be used: \(error).")
     }
-  }
-
-  /// Makes a capture and writes it into the run's directory.
-  ///
-  /// - Parameters:
-  ///   - name: of the file, without extension.
-  ///   - classes: to capture, by their names or their numbers in the whole data set; empty draws them.
-  ///   - seed: of the draw; nil takes the run's.
-  ///   - epoch: that the weights are of.
-  public func capture(
-    _ options: Configuration.Capture, named name: String, in run: RunDirectory,
-    classes: [Configuration.ClassChoice] = [], seed: Int? = nil, epoch: Int
-  ) throws -> (capture: Capture, file: String) {
-    let streams = seed.map(RunStreams.init) ?? streams
-    let numbers = dataset.classNumbers
-    let chosen = try classes.map { choice in
-      let index =
-        switch choice {
-        case .number(let number): numbers.firstIndex(of: number)
-        case .name(let name): dataset.classNames.firstIndex(of: name)
-        }
-      guard let index else {
-        throw Failure(
-          .usage, "class \(choice) can't be captured: the network was not trained on it.",
-          remedies: ["Its classes:"] + zip(numbers, dataset.classNames).map { "\($0): \($1)" })
-      }
-      return index
-    }
-    let plan = try CapturePlan(
-      labels: dataset.training.labels, classes: dataset.classes, chosen: chosen, options: options,
-      streams.capture)
-    let capture = try Capture(plan, self, statistics: options.statistics)
-    let classNames = try JSONEncoder().text(dataset.classNames)
-    let metadata = [
-      "format": "collapse-capture", "version": "1", "run": configuration.name,
-      "model": configuration.model.name, "dataset": dataset.name, "class_names": classNames,
-      "class_numbers": "\(numbers)",
-      "epoch": "\(epoch)", "statistics": options.statistics.rawValue, "seed": "\(seed ?? configuration.seed)",
-      "mixup": configuration.mixup.enabled ? "\(configuration.mixup.alpha)" : "off",
-      "loss": configuration.loss.rawValue,
-    ]
-    do {
-      try capture.archive(metadata: metadata).write(to: "\(run.captures)/\(name).safetensors")
-    } catch let error as SafetensorsError {
-      throw Failure(
-        .internalError, "\(error).", remedies: ["Is the disk full, or the directory read-only or moved?"])
-    }
-    return (capture, "captures/\(name).safetensors")
   }
 
   /// Accuracy and calibration on the test images.

@@ -5,6 +5,7 @@ import Models
 import NN
 import Safetensors
 import SystemTools
+import Theory
 import Torch
 import Training
 
@@ -57,13 +58,12 @@ import Training
         emit(.fetching($0, $1))
       }
       try emit(result: setup.evaluate())
-    case .capture(let directory, let name, let options, let classes, let seed, let weights, let device):
-      let run = try RunDirectory.open(directory)
-      let setup = try Setup(trained: run, weights, device: device) { emit(.fetching($0, $1)) }
-      let file = try setup.capture(
-        options, named: name, in: run, classes: classes, seed: seed, epoch: setup.epoch
-      ).file
+    case .capture(let request):
+      let run = try RunDirectory.open(request.directory)
+      let setup = try Setup(trained: run, request.weights, device: request.device) { emit(.fetching($0, $1)) }
+      let file = try setup.capture(request, in: run)
       try emit(result: ["capture": "\(run.path)/\(file)"])
+    case .measure(let file): try emit(result: Measurement(file: file))
     case .data(let name, let fetch): try emit(result: DataReport(name, fetch: fetch))
     case .doctor: try emit(result: EngineReport())
     case .benchmark(let benchmark): try emit(result: StepBenchmark(benchmark))
@@ -112,6 +112,7 @@ extension Failure {
         }
       self.init(status, error.reason, remedies: error.remedies)
     case let error as ToolError: self.init(.missing, error.reason + ".")
+    case let error as TheoryError: self.init(.badData, "\(error).")
     case let error as UnknownModel: self.init(.usage, error.description + ".")
     case let error as UnfitImages: self.init(.usage, error.description + ".")
     case let error as SafetensorsError: self.init(.badData, error.description + ".")

@@ -20,6 +20,7 @@ struct Collapse: ParsableCommand {
     version: collapseVersion,
     subcommands: [
       DemoCommand.self, TrainCommand.self, ResumeCommand.self, EvaluateCommand.self, CaptureCommand.self,
+      MeasureCommand.self,
       FigureCommand.self, TheoryCommand.self, DataCommand.self, BenchmarkCommand.self, DoctorCommand.self,
     ])
 }
