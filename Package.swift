@@ -49,6 +49,13 @@ let package = Package(
       dependencies: ["Safetensors", .product(name: "Yams", package: "Yams")],
       resources: [.embedInCode("Presets")], swiftSettings: strict),
     module("Figures", ["Experiment", "Randomness", "Safetensors", "SystemTools", "Theory"]),
+    .target(
+      name: "Reproduction",
+      dependencies: [
+        "Experiment", "Figures", "Randomness", "Safetensors", "Theory",
+        .product(name: "Yams", package: "Yams"),
+      ],
+      resources: [.embedInCode("Presets")], swiftSettings: strict),
     module("Torch", ["CTorch", "Safetensors"]),
     module("NN", ["CKernels", "Torch"]),
     module("Models", ["NN", "Torch"]),
@@ -62,7 +69,7 @@ let package = Package(
     .executableTarget(
       name: "collapse",
       dependencies: [
-        "Figures", "Experiment", "Randomness", "SystemTools", "Theory",
+        "Figures", "Experiment", "Randomness", "Reproduction", "SystemTools", "Theory",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -80,6 +87,7 @@ let package = Package(
     tests(
       "FiguresTests", ["Figures", "Experiment", "Randomness", "Safetensors", "TestSupport", "Theory"]),
     tests("GeometryTests", ["Geometry", "Figures", "Randomness", "Theory", "Torch"]),
+    tests("ReproductionTests", ["Reproduction", "Experiment", "TestSupport"]),
     tests("SafetensorsTests", ["Safetensors"]),
     tests("ExperimentTests", ["Experiment"]),
     tests("NNTests", ["CKernels", "NN", "Torch"], fixtures: true),

@@ -325,6 +325,17 @@ public struct Configuration: Codable, Sendable, Equatable {
     return Set(numbers).filter { $0 < epochs }.sorted()
   }
 
+  /// The configuration without what changes none of a run's bits: where it is computed, and how often
+  /// it is kept.
+  public var comparable: Configuration {
+    var comparable = self
+    let defaults = Configuration()
+    comparable.device = defaults.device
+    comparable.threads = defaults.threads
+    comparable.checkpoint = defaults.checkpoint
+    return comparable
+  }
+
   enum CodingKeys: String, CodingKey {
     case name, seed, device, precision, threads, data, model, loss, mixup, optimizer, schedule, epochs
     case labelSmoothing = "label_smoothing"

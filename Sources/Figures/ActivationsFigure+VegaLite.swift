@@ -5,7 +5,7 @@ extension ActivationsFigure: Figure {
     let scale = panel.scaledRows.scale
     let frame: [String: JSONValue] = [
       "$schema": .string(vegaLiteSchema),
-      "config": chartTheme,
+      "config": chartTheme, "params": ActivationsPanel.parameters,
       "title": [
         "text": .string(title),
         "subtitle": [

@@ -49,8 +49,36 @@ struct ActivationsPanel {
   /// Half of the side in units of the plane; nil fits the points.
   var extent: Double?
   var hasLegends = true
+  /// Whether the axes have titles.
+  var hasAxisTitles = true
+  /// Size of the points, in proportion.
+  var pointScale = 1.0
   /// Whether all same-class mixtures of a class lie in one place, and need a large mark above the row.
   var isSameClassCollapsed = false
+
+  /// Mean distance of the same-class means from the origin; of all points' where there are none.
+  var radius: Double {
+    let same = points.filter { $0.kind == ActivationPoint.sameClass }
+    let groups = Dictionary(grouping: same.isEmpty ? points : same, by: \.first).values
+    let distances = groups.map { group in
+      let x = group.reduce(0) { $0 + $1.x } / Double(group.count)
+      let y = group.reduce(0) { $0 + $1.y } / Double(group.count)
+      return (x * x + y * y).squareRoot()
+    }
+    return distances.reduce(0, +) / Double(max(1, distances.count))
+  }
+
+  /// The panel in other units: all lengths divided by `unit`.
+  func divided(by unit: Double) -> ActivationsPanel {
+    guard unit > 0 else { return self }
+    var scaled = self
+    for index in points.indices {
+      scaled.points[index].x = (points[index].x / unit).rounded(digits: 4)
+      scaled.points[index].y = (points[index].y / unit).rounded(digits: 4)
+    }
+    scaled.rows = rows.map { ClassifierRow(name: $0.name, x: $0.x / unit, y: $0.y / unit) }
+    return scaled
+  }
 
   /// The rows, scaled to reach just beyond the same-class means, and by how much.
   var scaledRows: (scale: Double, rows: [ClassifierRow]) {
@@ -78,13 +106,25 @@ struct ActivationsPanel {
     return max(1.05 * farthest, 1.25 * tip)
   }
 
+  /// What a page's sliders choose: of which min(λ, 1−λ) points are shown. They belong to the whole chart.
+  static let parameters: JSONValue = [
+    [
+      "name": "fewest", "value": 0,
+      "bind": ["input": "range", "min": 0, "max": 0.5, "step": 0.01, "name": "min(λ, 1 − λ) from "],
+    ],
+    [
+      "name": "most", "value": 0.5,
+      "bind": ["input": "range", "min": 0, "max": 0.5, "step": 0.01, "name": "to "],
+    ],
+  ]
+
   /// A layered view, without title.
   func view() throws -> [String: JSONValue] {
     let rows = scaledRows.rows
     let extent = extent ?? fittingExtent
     func axis(_ field: String, _ title: String) -> JSONValue {
       [
-        "field": .string(field), "type": "quantitative", "title": .string(title),
+        "field": .string(field), "type": "quantitative", "title": hasAxisTitles ? .string(title) : .null,
         "scale": ["domain": [.number(-extent), .number(extent)], "nice": false],
       ]
     }
@@ -149,8 +189,16 @@ struct ActivationsPanel {
       ["field": "probabilitySecond", "title": "predicted for i′", "format": ".3f"],
     ]
     return [
-      "transform": [["filter": .string("datum.kind === '\(kind)'")]],
-      "mark": ["type": "point", "filled": true, "strokeWidth": 0, "size": .number(size), "opacity": 0.75],
+      "transform": [
+        [
+          "filter": .string(
+            "datum.kind === '\(kind)' && datum.mixing >= fewest && datum.mixing <= most")
+        ]
+      ],
+      "mark": [
+        "type": "point", "filled": true, "clip": true, "strokeWidth": 0, "size": .number(size * pointScale),
+        "opacity": 0.75,
+      ],
       "encoding": .object(encoding),
     ]
   }

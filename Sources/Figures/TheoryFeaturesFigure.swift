@@ -10,7 +10,7 @@ import Theory
 /// projection of a feature is √((C−1)/C)/m · A z with z its logits for the three classes, whatever
 /// d and the frame.
 public struct TheoryFeaturesFigure: Sendable {
-  public let fileName = "theory-features"
+  public let fileName: String
   /// Of pairs of the three classes; what the panels say.
   public let losses: AmplificationLosses
   let panels: [ActivationsPanel]
@@ -25,9 +25,9 @@ public struct TheoryFeaturesFigure: Sendable {
   /// - Throws: `TheoryError` for less than three classes, a wrong number of samples or a wrong α.
   public init(
     model: FixedClassifierModel, amplification: Amplification = .paper, alpha: Double = 1,
-    samples: Int = 5000,
-    stream: RandomStream
+    samples: Int = 5000, fileName: String = "theory-features", stream: RandomStream
   ) throws {
+    self.fileName = fileName
     guard model.classes >= 3 else {
       throw TheoryError(
         parameter: "the number of classes C", value: "\(model.classes)",
@@ -129,7 +129,7 @@ extension TheoryFeaturesFigure: Figure {
       return JSONValue.object(view)
     }
     return [
-      "$schema": .string(vegaLiteSchema), "config": chartTheme,
+      "$schema": .string(vegaLiteSchema), "config": chartTheme, "params": ActivationsPanel.parameters,
       "title": [
         "text": "Last-layer features in theory", "subtitle": .string(subtitle), "fontSize": 16,
       ],

@@ -201,11 +201,7 @@ extension Checkpoint.Origin {
   }
 
   private func comparableLines(_ yaml: String) throws -> [String] {
-    var configuration = try Configuration([.init(text: yaml, name: "the state's configuration")])
-    let defaults = Configuration()
-    configuration.device = defaults.device
-    configuration.threads = defaults.threads
-    configuration.checkpoint = defaults.checkpoint
+    var configuration = try Configuration([.init(text: yaml, name: "the state's configuration")]).comparable
     if !configuration.data.path.isEmpty { configuration.data.path = "any" }
     return try configuration.yaml().split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
   }

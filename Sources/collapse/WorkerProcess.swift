@@ -47,7 +47,7 @@ struct WorkerProcess {
     }
     var status: Int32 = 0
     while waitpid(worker.process, &status, 0) < 0, errno == EINTR {}
-    WorkerSignals.forward(to: 0)
+    WorkerSignals.stopForwarding(to: worker.process)
     let complaints = errors.finish()
     if let failure { throw failure }
     guard status == 0 else { throw Self.failure(in: directory, status: status, complaints) }

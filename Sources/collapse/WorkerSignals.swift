@@ -2,22 +2,33 @@ import Foundation
 import Synchronization
 import SystemTools
 
-/// Signals that ask this program to stop: passed on to the worker, which decides how; without one,
+/// Signals that ask this program to stop: passed on to the workers, which decide how; without any,
 /// they end the program with a word.
 enum WorkerSignals {
-  private static let worker = Atomic<Int32>(0)
+  /// Process groups, 0 where a place is free. Memory that a handler can read without a lock.
+  nonisolated(unsafe) private static let workers: UnsafeMutablePointer<Atomic<Int32>> = {
+    let places = UnsafeMutablePointer<Atomic<Int32>>.allocate(capacity: capacity)
+    for place in 0..<capacity { (places + place).initialize(to: Atomic(0)) }
+    return places
+  }()
+  private static let capacity = 256
   /// What is said last, as a C string that is never freed: a handler may not allocate.
   private static let farewell = Atomic<UInt>(0)
 
   /// Takes the signals over.
   static func install() {
     say("interrupted.")
-    _ = worker.load(ordering: .relaxed)
+    _ = workers
     handleSignals([SIGINT, SIGTERM, SIGHUP]) { number in
-      let process = WorkerSignals.worker.load(ordering: .relaxed)
-      if process > 0 {
-        kill(-process, number)
-      } else {
+      var isPassedOn = false
+      for place in 0..<WorkerSignals.capacity {
+        let process = WorkerSignals.workers[place].load(ordering: .relaxed)
+        if process > 0 {
+          kill(-process, number)
+          isPassedOn = true
+        }
+      }
+      if !isPassedOn {
         let text = UnsafePointer<CChar>(bitPattern: WorkerSignals.farewell.load(ordering: .relaxed))
         if let text { _ = write(STDERR_FILENO, text, strlen(text)) }
         Tool.terminateRunning()
@@ -31,6 +42,14 @@ enum WorkerSignals {
     farewell.store(UInt(bitPattern: strdup("\ncollapse: \(text)\n")), ordering: .relaxed)
   }
 
-  /// Passes signals on to the process group of `process` from now on; 0 to none.
-  static func forward(to process: pid_t) { worker.store(process, ordering: .relaxed) }
+  /// Passes signals on to the process group of `process` from now on.
+  static func forward(to process: pid_t) { replace(0, by: process) }
+
+  /// Passes none on to it any more.
+  static func stopForwarding(to process: pid_t) { replace(process, by: 0) }
+
+  private static func replace(_ old: pid_t, by new: pid_t) {
+    for place in 0..<capacity
+    where workers[place].compareExchange(expected: old, desired: new, ordering: .relaxed).exchanged { return }
+  }
 }

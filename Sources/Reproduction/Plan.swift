@@ -1,0 +1,181 @@
+import Experiment
+import Foundation
+
+/// A run of a plan: what it is, how far it is, and what is still to be made of it.
+public struct PlannedRun: Sendable {
+  /// What figures and tables call it; for a sweep's candidate, with its number.
+  public let name: String
+  public let key: RunKey
+  public let configuration: Configuration
+  public let directory: RunDirectory
+  let state: RunStore.State
+  /// What is to be made, in this order.
+  let products: [Product]
+
+  /// What is left to do, in words.
+  public var parts: [String] {
+    let training =
+      switch state {
+      case .finished: [String]()
+      case .begun(let epochs): ["training from epoch \(epochs) of \(configuration.epochs)"]
+      case .missing: ["training for \(configuration.epochs) epochs"]
+      }
+    return training + products.map(\.name)
+  }
+
+  /// Whether nothing is left to do.
+  public var isDone: Bool { state == .finished && products.isEmpty }
+}
+
+/// What is to be done for some items, in this order.
+public struct Plan: Sendable {
+  public let items: [Item]
+  /// Candidates of sweeps that have not all finished. What follows from them is not planned yet.
+  public let candidates: [PlannedRun]
+  /// Runs of the items.
+  public let runs: [PlannedRun]
+  /// How many further runs wait for a sweep.
+  public let waiting: Int
+
+  /// Runs that are not done.
+  public var open: [PlannedRun] { (candidates + runs).filter { !$0.isDone } }
+}
+
+/// The paper's programme at a scale, in a directory of its own.
+public struct Reproduction: Sendable {
+  public let programme: Programme
+  /// Where runs, figures and tables go.
+  public let directory: String
+  let data: DataPlaces
+  let store: RunStore
+
+  /// - Parameters:
+  ///   - directory: need not exist yet.
+  ///   - data: a directory with data sets; nil: where `collapse data` finds them.
+  public init(_ programme: Programme, directory: String, data: String?) throws {
+    self.programme = programme
+    self.directory = directory
+    self.data = try DataPlaces(data)
+    store = RunStore(directory: directory + "/runs")
+  }
+
+  /// Works out which runs some items need, and what of them is there.
+  public func plan(_ items: [Item]) throws -> Plan {
+    var needs: [RunKey: Set<Product>] = [:]
+    var keys: [RunKey] = []
+    for need in items.flatMap({ $0.needs(of: programme) }) {
+      if needs[need.run] == nil { keys.append(need.run) }
+      needs[need.run, default: []].formUnion(need.products)
+    }
+    var candidates: [String: PlannedRun] = [:]
+    var runs: [String: PlannedRun] = [:]
+    var order: (candidates: [String], runs: [String]) = ([], [])
+    var waiting = 0
+    // Seed by seed: whoever stops half-way has every run once.
+    let bySeed = Dictionary(grouping: keys, by: \.seed).sorted { $0.key < $1.key }.flatMap(\.value)
+    for key in bySeed {
+      guard let chosen = try chosen(for: key, &candidates, &order.candidates) else {
+        waiting += 1
+        continue
+      }
+      let configuration = try programme.configuration(
+        of: key, chosen: chosen, data: data.settings(key.dataset))
+      let path = try store.run(configuration).path
+      // Two keys may ask for the same: an α of 1 is the default.
+      let products = needs[key]!.union(runs[path].map { $0.products } ?? [])
+      if runs[path] == nil { order.runs.append(path) }
+      runs[path] = try planned(key.description, key, configuration, products)
+    }
+    return Plan(
+      items: items, candidates: order.candidates.map { candidates[$0]! }, runs: order.runs.map { runs[$0]! },
+      waiting: waiting)
+  }
+
+  /// The run of a key, if its sweep has chosen.
+  public func run(of key: RunKey) throws -> RunDirectory? {
+    var (candidates, order): ([String: PlannedRun], [String]) = ([:], [])
+    guard let chosen = try chosen(for: key, &candidates, &order) else { return nil }
+    return try store.run(
+      programme.configuration(of: key, chosen: chosen, data: data.settings(key.dataset)))
+  }
+
+  /// The configuration of a key, if its sweep has chosen.
+  public func configuration(of key: RunKey) throws -> Configuration? {
+    var (candidates, order): ([String: PlannedRun], [String]) = ([:], [])
+    guard let chosen = try chosen(for: key, &candidates, &order) else { return nil }
+    return try programme.configuration(of: key, chosen: chosen, data: data.settings(key.dataset))
+  }
+
+  private func planned(
+    _ name: String, _ key: RunKey, _ configuration: Configuration, _ products: Set<Product>
+  )
+    throws -> PlannedRun
+  {
+    let run = try store.run(configuration)
+    return PlannedRun(
+      name: name, key: key, configuration: configuration, directory: run, state: store.state(of: run),
+      products: products.filter { !store.has($0, of: run) }.sorted())
+  }
+
+  /// What the sweep of a key's network and data set has chosen: nothing where there is none, nil where
+  /// candidates have still to be trained, which are then added.
+  private func chosen(
+    for key: RunKey, _ candidates: inout [String: PlannedRun], _ order: inout [String]
+  ) throws -> [String]? {
+    guard let sweep = programme.sweeps.last(where: { $0.condition.allows(key) }) else { return [] }
+    // The runs with mixup are swept over; all others repeat the best of them.
+    let swept = RunKey(key.network, key.dataset, "mixup")
+    var best: (accuracy: Double, assignments: [String])?
+    var isComplete = true
+    for (number, assignments) in sweep.candidates.enumerated() {
+      let configuration = try programme.configuration(
+        of: swept, chosen: assignments, data: data.settings(key.dataset))
+      let name = "\(swept)-sweep-\(number + 1)"
+      let run = try planned(name, swept, configuration, [])
+      guard run.state == .finished else {
+        isComplete = false
+        if candidates.updateValue(run, forKey: run.directory.path) == nil { order.append(run.directory.path) }
+        continue
+      }
+      let row = try run.directory.metricRows().last
+      let accuracy = (sweep.usesValidation ? row?.validationAccuracy : row?.testAccuracy) ?? -1
+      if accuracy > best?.accuracy ?? -2 { best = (accuracy, assignments) }
+    }
+    return isComplete ? best?.assignments ?? [] : nil
+  }
+}
+
+/// Where data sets lie, if not where `collapse data` finds them.
+struct DataPlaces: Sendable {
+  private var places: [String: [String]] = [:]
+
+  /// Looks for data sets below a directory: images in class folders in `NAME` or `NAME-jpeg`, or the
+  /// official files in `NAME` or below.
+  ///
+  /// - Throws: `Failure` if there is no such directory.
+  init(_ directory: String?) throws {
+    guard let directory else { return }
+    func isDirectory(_ path: String) -> Bool {
+      var isDirectory: ObjCBool = false
+      return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
+    }
+    guard isDirectory(directory) else {
+      throw Failure(.missing, "--data: \(directory) is not a directory.")
+    }
+    let root = URL(fileURLWithPath: directory).standardizedFileURL.path
+    for name in ["cifar10", "cifar100"] {
+      let folders = ["\(root)/\(name)", "\(root)/\(name)-jpeg", "\(root)/\(name)-png"]
+      if let folder = folders.first(where: { isDirectory($0 + "/train") && isDirectory($0 + "/test") }) {
+        places[name] = ["data.dataset=folder", "data.path=\(folder)"]
+        continue
+      }
+      let official = [name, "\(name)-head", name == "cifar10" ? "cifar-10-batches-bin" : "cifar-100-binary"]
+      if let place = official.map({ "\(root)/\($0)" }).first(where: isDirectory) {
+        places[name] = ["data.path=\(place)"]
+      }
+    }
+  }
+
+  /// Settings for a data set.
+  func settings(_ dataset: String) -> [String] { places[dataset] ?? [] }
+}

@@ -1,0 +1,216 @@
+import ArgumentParser
+import Experiment
+import Figures
+import Foundation
+import Reproduction
+import SystemTools
+
+struct ReproduceCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reproduce",
+    abstract: "Train what figures and tables of the paper need, and make them.",
+    discussion: """
+      Works out which runs are needed, shares them between items, skips what is done and goes on
+      where it was stopped: after an interruption, give the same command again.
+
+      ITEMS
+        figure-1 … figure-12, table-1, table-2, configuration (the numbers beyond the paper), all
+
+      SCALES
+        quick   to try it: minutes an item on two cores
+        small   the whole programme on a laptop-class machine: hours
+        paper   the paper's settings, sweeps included: for GPUs
+        PATH    a file of your own; start from a copy: collapse reproduce --show small > mine.yaml
+
+      EXAMPLES
+        collapse reproduce figure-2 --scale quick
+        collapse reproduce all --scale small --dry-run
+      """)
+
+  @Argument(help: "figure-1 and so on, or all.")
+  var items: [String] = []
+
+  @Option(name: .long, help: "quick, small, paper, or the path of a file.")
+  var scale = "quick"
+
+  @Option(name: .long, help: "Directory for runs, figures and tables. Default: reproduce/SCALE.")
+  var out: String?
+
+  @Option(
+    name: .long,
+    help: "Directory with data sets: the official files, or images in class folders, in cifar10, cifar100.")
+  var data: String?
+
+  @Option(name: .long, help: "Runs at once; each gets its share of the cores.")
+  var jobs = 1
+
+  @Flag(name: .customLong("dry-run"), help: "Say what would be done and how long it would take; do nothing.")
+  var isDryRun = false
+
+  @Option(name: .customLong("show"), help: ArgumentHelp("Print the file of a scale.", valueName: "scale"))
+  var shown: String?
+
+  @OptionGroup var output: JSONOption
+
+  func run() throws {
+    if let shown {
+      guard let text = Programme.presets[shown] else {
+        throw Failure(.usage, "there is no scale \"\(shown)\": they are quick, small and paper.")
+      }
+      return print(text, terminator: "")
+    }
+    guard !items.isEmpty else {
+      throw Failure(
+        .usage, "nothing to reproduce is named.",
+        remedies: [
+          "collapse reproduce all --scale small --dry-run",
+          "Items: all, " + Item.allCases.map(\.rawValue).joined(separator: ", ") + ".",
+        ])
+    }
+    guard (1...256).contains(jobs) else { throw Failure(.usage, "--jobs cannot be \(jobs): it is 1 to 256.") }
+    let wanted = Set(try items.flatMap(Item.named)).sorted()
+    let programme = try Programme(scale: scale)
+    let reproduction = try Reproduction(
+      programme, directory: out ?? "reproduce/\(programme.name)", data: data)
+    let display = ReproductionDisplay(quiet: output.json)
+    try announce(reproduction, try reproduction.plan(wanted), display)
+    if isDryRun { return }
+    WorkerSignals.say("interrupted; the same command goes on.")
+    let failed: [String]
+    do {
+      failed = try reproduction.carryOut(
+        wanted, jobs: jobs, command: CommandLine.arguments,
+        perform: { try WorkerProcess.run($0, handle: $1) }, report: { display.show($0) })
+    } catch let failure as Failure where failure.status == .interrupted {
+      throw Failure(
+        .interrupted, "interrupted; checkpoints were made.", remedies: ["The same command goes on."])
+    }
+    display.clear()
+    let files = try draw(wanted, reproduction, display)
+    if output.json {
+      print(try JSONEncoder.collapsePretty.text(["files": files]))
+    } else {
+      files.filter { $0.hasSuffix(".png") || $0.hasSuffix(".md") }.forEach { print($0) }
+    }
+    guard failed.isEmpty else {
+      throw Failure(
+        .internalError, "\(failed.count) of the runs failed: \(failed.joined(separator: ", ")).",
+        remedies: [
+          "Each said why when it failed, and in its log.txt; once it is mended, the same command goes on."
+        ])
+    }
+  }
+
+  /// Makes the figures and tables of the items whose runs have finished.
+  private func draw(_ items: [Item], _ reproduction: Reproduction, _ display: ReproductionDisplay) throws
+    -> [String]
+  {
+    let renderer = try FigureRenderer(project: ProgramLocation.project)
+    var files: [String] = []
+    for item in items {
+      display.line("\(item.rawValue): drawing")
+      do {
+        for figure in try reproduction.figures(item) {
+          files += try renderer.render(figure, into: reproduction.directory + "/figures")
+        }
+        for table in try reproduction.tables(item) {
+          files += try table.write(into: reproduction.directory + "/tables")
+        }
+      } catch let missing as NotFinished {
+        display.line("\(item.rawValue): not made, since \(missing.run) has not finished")
+      }
+    }
+    return files
+  }
+
+  /// Prints the plan, with how long it will take.
+  private func announce(_ reproduction: Reproduction, _ plan: Plan, _ display: ReproductionDisplay) throws {
+    var speeds = reproduction.speeds
+    let threads = jobs > 1 ? max(1, ProcessInfo.processInfo.activeProcessorCount / jobs) : 0
+    if isDryRun, output.json { return try printPlan(reproduction, plan, &speeds, threads) }
+    let open = plan.open
+    let done = plan.runs.count + plan.candidates.count - open.count
+    display.line(
+      "\(plan.items.count == 1 ? plan.items[0].title : "\(plan.items.count) items") at scale "
+        + "\(reproduction.programme.name), in \(reproduction.directory): "
+        + "\(open.count) runs to do, \(done) done"
+        + (plan.waiting > 0 ? ", \(plan.waiting) waiting for sweeps" : ""))
+    guard !open.isEmpty else { return }
+    display.line("measuring speed …")
+    var total = 0.0
+    for run in open {
+      let seconds = try reproduction.seconds(
+        run, threads: threads, &speeds, { try WorkerProcess.run($0, handle: $1) })
+      total += seconds
+      display.line("  \(run.name): \(run.work), about \(Display.duration(seconds))")
+    }
+    // Side by side, jobs share the machine: what counts is how well they fill it.
+    display.line("about \(Display.duration(total / Double(min(jobs, open.count)))) in all")
+  }
+
+  private func printPlan(
+    _ reproduction: Reproduction, _ plan: Plan, _ speeds: inout Speeds, _ threads: Int
+  ) throws {
+    struct Row: Encodable {
+      let name, directory, work: String
+      let isDone: Bool
+      let seconds: Double
+    }
+    let rows = try (plan.candidates + plan.runs).map { run in
+      Row(
+        name: run.name, directory: run.directory.path, work: run.work, isDone: run.isDone,
+        seconds: try reproduction.seconds(
+          run, threads: threads, &speeds, { try WorkerProcess.run($0, handle: $1) }))
+    }
+    struct Document: Encodable {
+      let items: [String]
+      let runs: [Row]
+      let waiting: Int
+    }
+    print(
+      try JSONEncoder.collapsePretty.text(
+        Document(items: plan.items.map(\.rawValue), runs: rows, waiting: plan.waiting)))
+  }
+}
+
+/// Shows how a reproduction goes: one line for all that runs at once.
+private final class ReproductionDisplay: @unchecked Sendable {
+  // Told by one thread at a time.
+  private let display: Display
+  private var progress: [String: WorkerEvent.Progress] = [:]
+
+  init(quiet: Bool) { display = Display(quiet: quiet) }
+
+  func line(_ text: String) { display.line(text) }
+  func clear() { display.clear() }
+
+  func show(_ event: Reproduction.Event) {
+    switch event {
+    case .begun(let run, let action): display.line("\(run): \(action)")
+    case .finished(let run):
+      progress[run] = nil
+      display.line("\(run): done")
+    case .failed(let run, let failure):
+      progress[run] = nil
+      display.line("\(run): failed: \(failure)")
+    case .worker(let run, .progress(let moment)):
+      progress[run] = moment
+      let parts = progress.sorted { $0.key < $1.key }.map { name, moment in
+        "\(name) epoch \(moment.epoch)/\(moment.epochs), loss \(String(format: "%.3f", moment.loss)), "
+          + "\(Display.duration(moment.secondsLeft)) left"
+      }
+      display.passing(parts.joined(separator: " · "))
+    case .worker(let run, .metrics(let row)):
+      if row.testAccuracy != nil { display.line("\(run): \(row.line)") }
+    case .worker(_, .fetching(let action, let fraction)): display.show(.fetching(action, fraction))
+    default: break
+    }
+  }
+}
+
+extension PlannedRun {
+  /// What is left to do, in words.
+  fileprivate var work: String {
+    isDone ? "done" : parts.joined(separator: ", ")
+  }
+}

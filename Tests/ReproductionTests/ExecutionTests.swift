@@ -1,0 +1,252 @@
+import Experiment
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Reproduction
+
+/// A worker that leaves what a real one would, and keeps count.
+private final class StandIn: Sendable {
+  struct Log {
+    var trained: [String] = []
+    var resumed: [String] = []
+    var made: [String] = []
+    var mostAtOnce = 0
+    var running = 0
+  }
+
+  let log = Mutex(Log())
+  /// What becomes of a run, by its name: nil trains it.
+  let fate: @Sendable (String) -> Failure?
+  /// Its test accuracy.
+  let accuracy: @Sendable (Configuration) -> Double
+
+  init(
+    accuracy: @escaping @Sendable (Configuration) -> Double = { _ in 0.5 },
+    fate: @escaping @Sendable (String) -> Failure? = { _ in nil }
+  ) {
+    self.fate = fate
+    self.accuracy = accuracy
+  }
+
+  func perform(_ request: WorkerRequest) throws -> String {
+    log.withLock {
+      $0.running += 1
+      $0.mostAtOnce = max($0.mostAtOnce, $0.running)
+    }
+    defer { log.withLock { $0.running -= 1 } }
+    usleep(20_000)
+    switch request {
+    case .train(let configuration, let directory, _):
+      let run = try RunDirectory.create(at: directory!, name: "")
+      try RunDirectory.write(configuration.yaml(), to: run.configuration)
+      log.withLock { $0.trained.append(configuration.name) }
+      return try finish(run, configuration)
+    case .resume(let directory, _):
+      let run = RunDirectory(directory)
+      let configuration = try run.loadConfiguration()
+      log.withLock { $0.resumed.append(configuration.name) }
+      return try finish(run, configuration)
+    case .capture(let request):
+      let run = RunDirectory(request.directory)
+      log.withLock { $0.made.append(request.name) }
+      try RunDirectory.write("capture", to: "\(run.captures)/\(request.name).safetensors")
+      return "{}"
+    case .evaluate:
+      log.withLock { $0.made.append("evaluation") }
+      return "{}"
+    case .measure(let file):
+      #expect(FileManager.default.fileExists(atPath: file))
+      log.withLock { $0.made.append("configuration") }
+      return "{}"
+    default: throw Failure(.internalError, "not asked for")
+    }
+  }
+
+  private func finish(_ run: RunDirectory, _ configuration: Configuration) throws -> String {
+    let accuracy = accuracy(configuration)
+    try run.append(
+      MetricRow(
+        epoch: 1, step: 1, learningRate: 1, trainLoss: 1, testAccuracy: accuracy, classifierNormVariation: 0,
+        classifierCosineDeviation: 0))
+    if let failure = fate(configuration.name) { throw failure }
+    try RunDirectory.write("weights", to: run.weights)
+    let summary = RunSummary(
+      model: "m", dataset: "d", epochs: 1, testAccuracy: accuracy, sameClassAlignment: 1, seconds: 1)
+    try RunDirectory.write(json: summary, to: run.summary)
+    return "{}"
+  }
+}
+
+@Suite struct ExecutionTests {
+  let directory = try! TemporaryDirectory()
+
+  private func reproduction(_ text: String = "base: {epochs: 2}") throws -> Reproduction {
+    try Reproduction(
+      Programme(text: Self.variants + text, name: "mine", file: "mine.yaml"),
+      directory: directory.file("out"),
+      data: nil)
+  }
+
+  private static let variants = """
+    variants:
+      baseline: {mixup: {enabled: false}}
+      mse: {loss: mse}
+      etf: {model: {classifier: simplex-etf}}
+      alpha-0.4: {mixup: {alpha: 0.4}}
+    datasets:
+      cifar10: {data: {dataset: cifar10}}
+
+    """
+
+  private func carryOut(_ reproduction: Reproduction, _ items: [Item], _ worker: StandIn, jobs: Int = 1)
+    throws
+    -> [String]
+  {
+    try reproduction.carryOut(
+      items, jobs: jobs, command: ["test"], perform: { request, _ in try worker.perform(request) },
+      report: { _ in })
+  }
+
+  /// Figures 2, 7, 10 and 11 share the run with mixup, and a second call finds everything done.
+  @Test func runsAreSharedAndSkipped() throws {
+    let reproduction = try reproduction()
+    let worker = StandIn()
+    let items: [Item] = [.figure2, .figure7, .figure10, .figure11]
+    #expect(try reproduction.plan(items).runs.count == 4)
+    #expect(try carryOut(reproduction, items, worker) == [])
+    #expect(
+      worker.log.withLock { $0.trained }.sorted() == [
+        "wrn-cifar10-baseline", "wrn-cifar10-etf", "wrn-cifar10-mixup", "wrn-cifar10-mse",
+      ])
+    #expect(worker.log.withLock { $0.made } == (1...6).map { "triple-\($0)" })
+    #expect(try reproduction.plan(items).open.isEmpty)
+    #expect(try carryOut(reproduction, items, worker) == [])
+    #expect(worker.log.withLock { $0.trained.count + $0.made.count } == 10)
+    // Table 2 needs one more run with this network, and evaluations.
+    let open = try reproduction.plan([.table2]).open
+    #expect(
+      open.filter { $0.key.network == "wrn" }.map(\.parts) == [
+        ["evaluation"], ["evaluation"], ["training for 2 epochs", "evaluation"],
+      ])
+  }
+
+  /// What changes a run's bits makes another run; what does not, does not.
+  @Test func identities() throws {
+    var configuration = Configuration()
+    let plain = try RunStore.identity(of: configuration)
+    configuration.name = "other"
+    configuration.device = "cuda"
+    configuration.threads = 3
+    configuration.checkpoint.everyMinutes = 1
+    #expect(try RunStore.identity(of: configuration) == plain)
+    configuration.seed = 1
+    #expect(try RunStore.identity(of: configuration) != plain)
+    configuration.seed = 0
+    configuration.data.dataset = .folder
+    configuration.data.path = "/a/cifar10"
+    let folder = try RunStore.identity(of: configuration)
+    configuration.data.path = "/b/cifar10"
+    #expect(try RunStore.identity(of: configuration) == folder && folder != plain)
+    configuration.data.path = "/b/cifar100"
+    #expect(try RunStore.identity(of: configuration) != folder)
+  }
+
+  /// A run that fails leaves the others alone; one that was interrupted goes on later.
+  @Test func failuresAndInterruptions() throws {
+    let reproduction = try reproduction()
+    let failing = StandIn(fate: { $0.contains("mse") ? Failure(.internalError, "diverged") : nil })
+    #expect(try carryOut(reproduction, [.figure2], failing) == ["wrn-cifar10-mse"])
+    #expect(failing.log.withLock { $0.trained.count } == 3)
+    let interrupting = StandIn(fate: { _ in Failure(.interrupted, "stopped") })
+    #expect {
+      try carryOut(reproduction, [.figure2, .figure7], interrupting)
+    } throws: { ($0 as? Failure)?.status == .interrupted }
+    // After the first, no other was begun.
+    #expect(interrupting.log.withLock { $0.trained.count + $0.resumed.count } == 1)
+    let worker = StandIn()
+    #expect(try carryOut(reproduction, [.figure2, .figure7], worker) == [])
+    #expect(worker.log.withLock { $0.resumed }.contains("wrn-cifar10-mse"))
+    // A directory without a configuration was killed at its very start.
+    let run = try #require(try reproduction.run(of: RunKey("wrn", "cifar10", "mse")))
+    try FileManager.default.removeItem(atPath: run.path)
+    try RunDirectory.makeDirectory(run.checkpoints)
+    #expect(try carryOut(reproduction, [.figure2], worker) == [])
+    #expect(worker.log.withLock { $0.trained }.last == "wrn-cifar10-mse")
+  }
+
+  /// New weights make captures and measurements old; a new capture the measurement.
+  @Test func productsFollowTheirRun() throws {
+    let reproduction = try reproduction()
+    let worker = StandIn()
+    let key = RunKey("wrn", "cifar10", "mixup")
+    #expect(try carryOut(reproduction, [.configuration], worker) == [])
+    let run = try #require(try reproduction.run(of: key))
+    func open() throws -> [Product] {
+      try reproduction.plan([.configuration]).runs.first { $0.key == key }!.products
+    }
+    #expect(try open() == [])
+    func touch(_ path: String, _ seconds: Double) throws {
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSinceNow: seconds)], ofItemAtPath: path)
+    }
+    try touch(Product.numbers.file(in: run), 50)
+    #expect(try open() == [.measurement])
+    try touch(run.weights, 100)
+    #expect(try open() == [.numbers, .measurement])
+  }
+
+  @Test func sideBySide() throws {
+    let reproduction = try reproduction("base: {epochs: 2}\nreplicates: [{seeds: 3}]")
+    let worker = StandIn()
+    #expect(try carryOut(reproduction, [.table2], worker, jobs: 3) == [])
+    let log = worker.log.withLock { $0 }
+    #expect(log.trained.count == 18 && Set(log.trained).count == 18 && (2...3).contains(log.mostAtOnce))
+    // Seed by seed, so that an early end leaves every run once.
+    let seeds = try reproduction.plan([.table2]).runs.map(\.key.seed)
+    #expect(seeds == seeds.sorted())
+  }
+
+  /// The best candidate decides for all runs of its network and data set, and is itself one of them.
+  @Test(arguments: [false, true]) func sweeps(isCut: Bool) throws {
+    let text = """
+      base: {epochs: 2}
+      sweeps:
+        - for: {network: wrn}
+          vary: {optimizer.learning_rate: [0.1, 0.2, 0.3]}
+      """
+    let reproduction = try reproduction(text)
+    let plan = try reproduction.plan([.figure2])
+    #expect(plan.candidates.count == 3 && plan.runs.isEmpty && plan.waiting == 3)
+    if isCut {
+      // One of the candidates fails once: nothing is chosen from the others alone.
+      let first = StandIn(
+        accuracy: { $0.optimizer.learningRate },
+        fate: { _ in Failure(.internalError, "diverged") })
+      #expect(try carryOut(reproduction, [.figure2], first).count == 3)
+      #expect(try reproduction.plan([.figure2]).waiting == 3)
+    }
+    let worker = StandIn(accuracy: { 1 - abs($0.optimizer.learningRate - 0.2) })
+    #expect(try carryOut(reproduction, [.figure2], worker) == [])
+    let log = worker.log.withLock { $0 }
+    // Three candidates, of which one is the run with mixup; the baseline and squared errors.
+    #expect(log.trained.count + log.resumed.count == 5)
+    for variant in ["mixup", "mse", "baseline"] {
+      let run = try #require(try reproduction.run(of: RunKey("wrn", "cifar10", variant)))
+      #expect(try run.loadConfiguration().optimizer.learningRate == 0.2)
+    }
+  }
+
+  @Test func placesOfData() throws {
+    for path in ["cifar10-jpeg/train", "cifar10-jpeg/test", "cifar100-head"] {
+      try RunDirectory.makeDirectory(directory.file("data/" + path))
+    }
+    let places = try DataPlaces(directory.file("data"))
+    let root = URL(fileURLWithPath: directory.file("data")).standardizedFileURL.path
+    #expect(places.settings("cifar10") == ["data.dataset=folder", "data.path=\(root)/cifar10-jpeg"])
+    #expect(places.settings("cifar100") == ["data.path=\(root)/cifar100-head"])
+    #expect(places.settings("fashion-mnist").isEmpty)
+    #expect { try DataPlaces("/no/such") } throws: { ($0 as? Failure)?.status == .missing }
+  }
+}
