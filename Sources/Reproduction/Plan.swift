@@ -82,9 +82,11 @@ public struct Reproduction: Sendable {
         of: key, chosen: chosen, data: data.settings(key.dataset))
       let path = try store.run(configuration).path
       // Two keys may ask for the same: an α of 1 is the default.
-      let products = needs[key]!.union(runs[path].map { $0.products } ?? [])
-      if runs[path] == nil { order.runs.append(path) }
-      runs[path] = try planned(key.description, key, configuration, products)
+      let before = runs[path]
+      if before == nil { order.runs.append(path) }
+      runs[path] = try planned(
+        before?.name ?? key.description, before?.key ?? key, configuration,
+        needs[key]!.union(before?.products ?? []))
     }
     return Plan(
       items: items, candidates: order.candidates.map { candidates[$0]! }, runs: order.runs.map { runs[$0]! },

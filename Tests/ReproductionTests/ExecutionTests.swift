@@ -95,6 +95,8 @@ private final class StandIn: Sendable {
       mse: {loss: mse}
       etf: {model: {classifier: simplex-etf}}
       alpha-0.4: {mixup: {alpha: 0.4}}
+    networks:
+      vit: {model: {name: vit-ti-8}}
     datasets:
       cifar10: {data: {dataset: cifar10}}
 
