@@ -43,6 +43,7 @@ let package = Package(
     module("Safetensors"),
     module("Randomness"),
     module("SystemTools"),
+    module("TensorBoard"),
     module("Theory", ["Randomness"]),
     .target(
       name: "Experiment",
@@ -64,12 +65,13 @@ let package = Package(
     module(
       "Training",
       [
-        "Models", "Datasets", "Geometry", "Experiment", "NN", "Torch", "Randomness", "SystemTools", "Theory",
+        "Models", "Datasets", "Geometry", "Experiment", "NN", "Torch", "Randomness", "SystemTools",
+        "TensorBoard", "Theory",
       ]),
     .executableTarget(
       name: "collapse",
       dependencies: [
-        "Figures", "Experiment", "Randomness", "Reproduction", "SystemTools", "Theory",
+        "Figures", "Experiment", "Randomness", "Reproduction", "SystemTools", "TensorBoard", "Theory",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -99,6 +101,7 @@ let package = Package(
         "Training", "Datasets", "Experiment", "Geometry", "NN", "Randomness", "TestSupport", "Theory",
         "Torch",
       ]),
+    tests("TensorBoardTests", ["TensorBoard", "TestSupport"]),
     tests("TheoryTests", ["Theory", "Randomness"], fixtures: true),
     tests("TorchTests", ["Torch"], fixtures: true),
   ],

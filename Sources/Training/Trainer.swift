@@ -29,6 +29,12 @@ public final class Trainer {
 
   private var configuration: Configuration { setup.configuration }
 
+  /// Told of every row of metrics when it has been written.
+  var observe: (MetricRow) -> Void = { _ in }
+
+  /// Steps done, of all epochs.
+  var step: Int { position.epoch * batches.stepsPerEpoch + position.step }
+
   /// A trainer at the start of its run.
   ///
   /// - Parameters:
@@ -191,6 +197,7 @@ public final class Trainer {
       classifierNormVariation: convergence.normVariation,
       classifierCosineDeviation: convergence.cosineDeviation)
     try run.append(row)
+    observe(row)
     position = (epoch, 0)
     losses = LossRecord()
     if let accuracy = row.selectionAccuracy, accuracy > best ?? -1 {
@@ -209,7 +216,7 @@ public final class Trainer {
     try Checkpoint(epoch: position.epoch, step: position.step, lossSum: losses.sum)
       .write(
         setup.model, optimizer, origin,
-        totalSteps: position.epoch * batches.stepsPerEpoch + position.step, to: run)
+        totalSteps: step, to: run)
     lastCheckpoint = .now
   }
 }

@@ -67,8 +67,11 @@ public struct TrainingRun {
   private func work(_ trainer: Trainer, _ command: [String], _ shouldStop: () -> Bool) throws -> Summary? {
     var manifest = Manifest(setup)
     try manifest.begin(command, in: run)
+    let events = TrainingEvents(run, setup.configuration, from: trainer.step)
+    defer { events.end(manifest.state) }
     do {
       announce(manifest)
+      trainer.observe = events.add
       // A signal may also come after the last step, while captures are made.
       guard try trainer.train(until: shouldStop) == .finished, !shouldStop(),
         case let summary = try summarise(manifest), !shouldStop()
@@ -77,6 +80,7 @@ public struct TrainingRun {
         return nil
       }
       try RunDirectory.write(json: summary, to: run.summary)
+      events.add(summary, step: trainer.step)
       try manifest.end(.finished, in: run)
       return summary
     } catch {
