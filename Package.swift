@@ -57,6 +57,7 @@ let package = Package(
         .product(name: "Yams", package: "Yams"),
       ],
       resources: [.embedInCode("Presets")], swiftSettings: strict),
+    module("Report", ["Experiment", "Figures", "Reproduction"]),
     module("Torch", ["CTorch", "Safetensors"]),
     module("NN", ["CKernels", "Torch"]),
     module("Models", ["NN", "Torch"]),
@@ -71,7 +72,8 @@ let package = Package(
     .executableTarget(
       name: "collapse",
       dependencies: [
-        "Figures", "Experiment", "Randomness", "Reproduction", "SystemTools", "TensorBoard", "Theory",
+        "Figures", "Experiment", "Randomness", "Report", "Reproduction", "SystemTools", "TensorBoard",
+        "Theory",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

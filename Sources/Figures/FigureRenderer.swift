@@ -66,6 +66,18 @@ public struct FigureRenderer: Sendable {
     return Self.formats.map { "\(base).\($0)" } + [source]
   }
 
+  /// JavaScript without dependencies that defines `vegaEmbed`, for pages of several charts.
+  ///
+  /// - Throws: `Failure` if the renderer is not installed.
+  public func chartScript() throws -> String {
+    let script = "import sys, vl_convert as vl; sys.stdout.write(vl.javascript_bundle(vl_version='5.21'))"
+    let output = try? Tool.run(python, ["-c", script])
+    guard let output, output.status == 0, !output.standardOutput.isEmpty else {
+      throw Failure(.missing, "\(python) has no vl-convert-python.", remedies: Self.remedies)
+    }
+    return String(decoding: output.standardOutput, as: UTF8.self)
+  }
+
   private static let script = """
     import os, sys
     import vl_convert as vl

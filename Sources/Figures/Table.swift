@@ -58,6 +58,13 @@ public struct Table: Codable, Sendable, Equatable {
       self.name = name
       self.cells = cells
     }
+
+    /// Ours and, in brackets, the paper's; empty for a column that the row does not have.
+    public func text(of column: String) -> String {
+      guard let cell = cells.first(where: { $0.column == column }) else { return "" }
+      let ours = cell.measured?.text(decimals: cell.decimals) ?? "–"
+      return ours + (cell.paper.map { " [\(String(format: "%.\(cell.decimals)f", $0))]" } ?? "")
+    }
   }
 
   public var fileName: String
@@ -74,29 +81,29 @@ public struct Table: Codable, Sendable, Equatable {
   }
 
   /// Names of the columns, in the order in which rows mention them.
-  private var columns: [String] {
+  public var columns: [String] {
     rows.flatMap(\.cells).reduce(into: []) { if !$0.contains($1.column) { $0.append($1.column) } }
   }
 
   /// Whether any cell has a value of the paper's.
   private var hasPaper: Bool { rows.flatMap(\.cells).contains { $0.paper != nil } }
 
-  /// As Markdown: ours, and the paper's in parentheses.
+  /// What the cells mean, and the notes.
+  public var legend: String {
+    let meaning =
+      "Mean ± standard deviation (number of runs)" + (hasPaper ? "; the paper's in brackets." : ".")
+    return ([meaning] + notes).joined(separator: " ")
+  }
+
+  /// As Markdown: ours, and the paper's in brackets.
   public var markdown: String {
     let columns = columns
-    func cell(_ row: Row, _ column: String) -> String {
-      guard let cell = row.cells.first(where: { $0.column == column }) else { return "" }
-      let ours = cell.measured?.text(decimals: cell.decimals) ?? "–"
-      return ours + (cell.paper.map { " [\(String(format: "%.\(cell.decimals)f", $0))]" } ?? "")
-    }
     let head = "| | " + columns.joined(separator: " | ") + " |"
     let rule = "|---|" + columns.map { _ in "---:|" }.joined()
     let body = rows.map { row in
-      "| \(row.name) | " + columns.map { cell(row, $0) }.joined(separator: " | ") + " |"
+      "| \(row.name) | " + columns.map { row.text(of: $0) }.joined(separator: " | ") + " |"
     }
-    let legend =
-      "Mean ± standard deviation (number of runs)" + (hasPaper ? "; the paper's in brackets." : ".")
-    return ([head, rule] + body + ["", ([legend] + notes).joined(separator: " ")]).joined(separator: "\n")
+    return ([head, rule] + body + ["", legend]).joined(separator: "\n")
   }
 
   /// As comma-separated values, one cell a line.

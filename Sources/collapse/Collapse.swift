@@ -21,7 +21,8 @@ struct Collapse: ParsableCommand {
     subcommands: [
       DemoCommand.self, TrainCommand.self, ResumeCommand.self, EvaluateCommand.self, CaptureCommand.self,
       MeasureCommand.self,
-      FigureCommand.self, ReproduceCommand.self, TheoryCommand.self, DataCommand.self, BenchmarkCommand.self,
+      FigureCommand.self, ReproduceCommand.self, ReportCommand.self, TheoryCommand.self, DataCommand.self,
+      BenchmarkCommand.self,
       DoctorCommand.self,
     ])
 }

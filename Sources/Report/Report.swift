@@ -1,0 +1,126 @@
+import Experiment
+import Figures
+import Foundation
+import Reproduction
+
+/// A self-contained page about runs, or about a reproduction of the paper: it opens from the disk and
+/// asks the network for nothing.
+public struct Report: Sendable {
+  /// What a page is made about.
+  public enum Subject: Sendable {
+    case run(RunDirectory)
+    /// A directory that `collapse reproduce` has made.
+    case reproduction(String)
+  }
+
+  private let subjects: [Subject]
+  private let title: String
+
+  /// A report about what lies at the given paths.
+  ///
+  /// - Throws: `Failure` for a path that is neither a run nor a reproduction.
+  public init(paths: [String], title: String? = nil) throws {
+    subjects = try paths.map { path in
+      if FileManager.default.fileExists(atPath: path + "/config.yaml") { return .run(RunDirectory(path)) }
+      let isReproduction = ["runs", "figures", "tables"].contains {
+        FileManager.default.fileExists(atPath: "\(path)/\($0)")
+      }
+      guard isReproduction else {
+        throw Failure(
+          .missing, "\(path) is neither a run nor a reproduction: it has no config.yaml, runs or figures.",
+          remedies: ["collapse train and collapse reproduce make such directories."])
+      }
+      return .reproduction(path)
+    }
+    self.title =
+      title ?? paths.map { URL(fileURLWithPath: $0).lastPathComponent }.joined(separator: ", ")
+  }
+
+  /// The page.
+  ///
+  /// - Parameter charts: JavaScript that defines `vegaEmbed`, from ``Figures/FigureRenderer``.
+  /// - Throws: `Failure` for files that are damaged.
+  public func html(charts: String) throws -> String {
+    var body = HTML()
+    var contents = Contents()
+    let runs = try subjects.flatMap { subject -> [RunReport] in
+      switch subject {
+      case .run(let run): return [try RunReport(run)]
+      case .reproduction(let path):
+        try ReproductionSection(path).write(to: &body, &contents)
+        return try Self.runs(in: path).map { try RunReport($0) }
+      }
+    }
+    if runs.count > 1 { try RunReport.compare(runs, &body, &contents) }
+    for run in runs { try run.write(to: &body, &contents, isAlone: runs.count == 1) }
+    return page(body, contents, charts)
+  }
+
+  private static func runs(in path: String) throws -> [RunDirectory] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/runs")) ?? []
+    return names.sorted().map { RunDirectory("\(path)/runs/\($0)") }
+      .filter { FileManager.default.fileExists(atPath: $0.configuration) }
+  }
+
+  private func page(_ body: HTML, _ contents: Contents, _ charts: String) -> String {
+    let date = Date().formatted(.iso8601.year().month().day())
+    return """
+      <!DOCTYPE html>
+      <html lang="en">
+      <head>
+      <meta charset="utf-8">
+      <meta name="viewport" content="width=device-width, initial-scale=1">
+      <title>\(HTML.escaped(title)) · Collapse</title>
+      <style>\(PageStyle.css)</style>
+      </head>
+      <body>
+      <header><h1>\(HTML.escaped(title))</h1>
+      <p class="about">Collapse \(collapseVersion), \(date)</p></header>
+      <nav>\(contents.links)</nav>
+      <main>
+      \(body.text)</main>
+      <script>\(HTML.script(charts))</script>
+      <script>\(HTML.script(PageStyle.script))</script>
+      </body>
+      </html>
+
+      """
+  }
+}
+
+/// What a page can be moved to, and its charts.
+struct Contents {
+  private(set) var links = ""
+  private var count = 0
+
+  /// A new place in the page, with a link to it.
+  ///
+  /// - Returns: its identifier.
+  mutating func add(_ title: String) -> String {
+    count += 1
+    links += "<a href=\"#part-\(count)\">\(HTML.escaped(title))</a>\n"
+    return "part-\(count)"
+  }
+
+  /// A new identifier without a link.
+  mutating func next() -> String {
+    count += 1
+    return "part-\(count)"
+  }
+}
+
+extension HTML {
+  /// Adds a chart from its Vega-Lite source.
+  mutating func add(chart source: String, caption: String, _ contents: inout Contents) {
+    let identifier = contents.next()
+    add("figure") { figure in
+      figure.add(raw: "<div class=\"chart\" id=\"\(identifier)\" data-source=\"\(identifier)-source\"></div>")
+      figure.add(
+        raw: "<script type=\"application/json\" id=\"\(identifier)-source\">\(Self.json(source))</script>")
+      if !caption.isEmpty { figure.add("figcaption", caption) }
+    }
+  }
+
+  /// JSON within a script element: its strings may hold no "<".
+  static func json(_ text: String) -> String { text.replacingOccurrences(of: "<", with: "\\u003c") }
+}
