@@ -8,7 +8,7 @@ public struct UnknownModel: Error, CustomStringConvertible, Equatable {
 
   public var description: String {
     "there is no model \"\(name)\"; WideResNets are named wrn-DEPTH-WIDTH with depth 6n + 4 and vision "
-      + "transformers vit-SIZE-PATCH with size ti, s or b, such as "
+      + "transformers vit-SIZE-PATCH with size xs, ti, s or b, such as "
       + ModelRegistry.examples.joined(separator: ", ")
   }
 }
@@ -51,9 +51,21 @@ public enum ModelRegistry {
   /// What a name stands for, apart from the data.
   enum Architecture: Equatable {
     case wideResNet(depth: Int, width: Int)
-    /// Widths and heads as in DeiT (Touvron et al., ICML 2021) and the original paper; depth 12.
-    case visionTransformer(width: Int, heads: Int, patch: Int)
+    case visionTransformer(VisionTransformerSize, patch: Int)
   }
+
+  struct VisionTransformerSize: Equatable {
+    let width: Int
+    let heads: Int
+    var depth = 12
+  }
+
+  /// Widths and heads as in DeiT (Touvron et al., ICML 2021) and the original paper; `xs` is our own, for
+  /// programmes on a laptop.
+  private static let sizes: [String: VisionTransformerSize] = [
+    "xs": .init(width: 128, heads: 2, depth: 6), "ti": .init(width: 192, heads: 3),
+    "s": .init(width: 384, heads: 6), "b": .init(width: 768, heads: 12),
+  ]
 
   /// Refuses a name that no network has.
   ///
@@ -69,10 +81,8 @@ public enum ModelRegistry {
     where (10...1000).contains(depth) && (depth - 4) % 6 == 0 && (1...64).contains(last):
       return .wideResNet(depth: depth, width: last)
     case ("vit", _, let size) where (1...64).contains(last):
-      guard let (width, heads) = ["ti": (192, 3), "s": (384, 6), "b": (768, 12)][size] else {
-        throw UnknownModel(name: name)
-      }
-      return .visionTransformer(width: width, heads: heads, patch: last)
+      guard let size = sizes[size] else { throw UnknownModel(name: name) }
+      return .visionTransformer(size, patch: last)
     default: throw UnknownModel(name: name)
     }
   }
@@ -83,7 +93,7 @@ public enum ModelRegistry {
   public static func featureDimension(_ name: String) throws -> Int {
     switch try architecture(name) {
     case .wideResNet(_, let width): 64 * width
-    case .visionTransformer(let width, _, _): width
+    case .visionTransformer(let size, _): size.width
     }
   }
 
@@ -104,14 +114,15 @@ public enum ModelRegistry {
       return WideResNet(
         .init(depth: depth, width: width, channels: channels, classes: classes),
         try Variables(seed: seed, device: device), classifier: classifier)
-    case .visionTransformer(let width, let heads, let patch):
+    case .visionTransformer(let size, let patch):
       guard imageSize.height % patch == 0, imageSize.width % patch == 0 else {
         throw UnfitImages(name: name, patch: patch, imageSize: imageSize)
       }
       return VisionTransformer(
         .init(
-          width: width, depth: 12, heads: heads, patch: patch, imageSize: imageSize, channels: channels,
-          classes: classes), try Variables(seed: seed, device: device), classifier: classifier)
+          width: size.width, depth: size.depth, heads: size.heads, patch: patch, imageSize: imageSize,
+          channels: channels, classes: classes), try Variables(seed: seed, device: device),
+        classifier: classifier)
     }
   }
 }

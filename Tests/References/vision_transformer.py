@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-SIZES = {"ti": (192, 3), "s": (384, 6), "b": (768, 12)}
+SIZES = {"xs": (128, 2, 6), "ti": (192, 3, 12), "s": (384, 6, 12), "b": (768, 12, 12)}
 
 
 class Attention(nn.Module):
@@ -73,8 +73,8 @@ class VisionTransformer(nn.Module):
     @classmethod
     def named(cls, name, channels, classes, image_size=(32, 32)):
         _, size, patch = name.split("-")
-        width, heads = SIZES[size]
-        return cls(width, 12, heads, int(patch), image_size, channels, classes)
+        width, heads, depth = SIZES[size]
+        return cls(width, depth, heads, int(patch), image_size, channels, classes)
 
     def forward(self, images):
         x = self.patch_embed(images)
