@@ -73,6 +73,7 @@ public struct ActivationsGrid: Figure, Sendable {
     let rows = stride(from: 0, to: views.count, by: columns).map { start -> JSONValue in
       [
         "hconcat": .array(Array(views[start..<min(start + columns, views.count)])), "spacing": 18,
+        "resolve": ["scale": ["shape": "independent"]],
       ]
     }
     return [
@@ -80,7 +81,7 @@ public struct ActivationsGrid: Figure, Sendable {
       "title": [
         "text": .string(title), "subtitle": .array(subtitle.map { .string($0) }), "fontSize": 16,
       ],
-      "vconcat": .array(rows), "spacing": 18,
+      "vconcat": .array(rows), "spacing": 18, "resolve": ["scale": ["shape": "independent"]],
     ]
   }
 }

@@ -103,7 +103,7 @@ public struct CalibrationFigure: Figure, Sendable {
 
   public func specification() throws -> JSONValue {
     func panel(_ measure: String, isFirst: Bool) throws -> JSONValue {
-      var encoding = lineEncoding(names, legend: .null)
+      var encoding = lineEncoding(names, legend: lineLegend("trained"))
       encoding["x"] = [
         "field": "lambda", "type": "quantitative", "title": "λ, the weight of the heavier class i",
         "scale": ["domain": [0.5, 1]],
@@ -136,7 +136,7 @@ public struct CalibrationFigure: Figure, Sendable {
         "title": ["text": .string("Mixtures: \(measure)"), "fontSize": 13, "anchor": "middle", "offset": 6],
       ]
     }
-    var encoding = lineEncoding(names, legend: ["title": "trained", "symbolSize": 300])
+    var encoding = lineEncoding(names, legend: lineLegend("trained"))
     encoding["x"] = [
       "field": "confidence", "type": "quantitative", "title": "confidence", "scale": ["domain": [0, 1]],
     ]
@@ -163,7 +163,7 @@ public struct CalibrationFigure: Figure, Sendable {
     let signed: JSONValue = [
       "width": 300, "height": 250,
       "title": [
-        "text": "Test images: above 0 over-confident, below under-confident", "fontSize": 13,
+        "text": "Test images: over- (+) or under-confident (−)", "fontSize": 13,
         "anchor": "middle",
         "offset": 6,
       ],
@@ -182,7 +182,7 @@ public struct CalibrationFigure: Figure, Sendable {
         ],
       ],
     ]
-    let measured = errors.map { "\($0.name) \(String(format: "%.3f", $0.ece))" }.joined(separator: ", ")
+    let measured = errors.map { "\($0.name): \(String(format: "%.3f", $0.ece))" }.joined(separator: "; ")
     return [
       "$schema": .string(vegaLiteSchema), "config": chartTheme,
       "title": [

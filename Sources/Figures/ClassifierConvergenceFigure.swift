@@ -76,15 +76,10 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
     func view(_ network: String, _ measure: String, isFirst: Bool, isTop: Bool) throws -> JSONValue {
       let shown = rows.filter { $0.network == network && $0.measure == measure }
       let highest = rows.filter { $0.measure == measure }.map(\.high).max() ?? 1
-      let legend: JSONValue =
-        isTop && network == networks.last ? ["title": "data set", "symbolSize": 300] : .null
-      var line = lineEncoding(datasets, legend: legend)
-      let epochs: JSONValue = [
-        "field": "epoch", "type": "quantitative", "title": isTop ? .null : "epoch",
-        "axis": ["tickMinStep": 1],
-      ]
+      var line = lineEncoding(
+        datasets, legend: isTop && network == networks.last ? lineLegend("data set") : .null)
       let scale: JSONValue = ["domain": [0, .number(highest)], "nice": true]
-      line["x"] = epochs
+      line["x"] = countAxis("epoch", title: isTop ? .null : "epoch")
       line["y"] = [
         "field": "mean", "type": "quantitative", "title": isFirst ? .string(measure) : .null, "scale": scale,
       ]
@@ -92,15 +87,12 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
         ["field": "line", "title": "data set"], ["field": "epoch"], ["field": "mean", "format": ".4f"],
         ["field": "low", "format": ".4f"], ["field": "high", "format": ".4f"],
       ]
-      var band = line
-      band["y"] = ["field": "low", "type": "quantitative", "title": isFirst ? .string(measure) : .null]
-      band["y2"] = ["field": "high"]
-      band["strokeDash"] = nil
       var result: [String: JSONValue] = [
         "width": 300, "height": 190, "data": ["values": try JSONValue(encoding: shown)],
+        // The legend is that of the first layer.
         "layer": [
-          ["mark": ["type": "area", "opacity": 0.18], "encoding": .object(band)],
           ["mark": ["type": "line", "strokeWidth": 2], "encoding": .object(line)],
+          ["mark": ["type": "area", "opacity": 0.18], "encoding": .object(bandEncoding(below: line))],
         ],
       ]
       if isTop {
@@ -113,7 +105,7 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
         "hconcat": .array(
           try networks.enumerated().map { column, network in
             try view(network, measure, isFirst: column == 0, isTop: row == 0)
-          }), "spacing": 24,
+          }), "spacing": 24, "resolve": independentLines,
       ]
     }
     return [
@@ -126,7 +118,7 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
           }),
         "fontSize": 16,
       ],
-      "vconcat": .array(stack), "spacing": 18,
+      "vconcat": .array(stack), "spacing": 18, "resolve": independentLines,
     ]
   }
 }

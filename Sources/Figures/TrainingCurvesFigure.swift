@@ -46,10 +46,7 @@ public struct TrainingCurvesFigure: Figure, Sendable {
       // The views share their scales, and so one legend.
       let legend: JSONValue =
         names.count > 1
-        ? [
-          "title": .null, "orient": "top", "columns": 2, "symbolType": "stroke", "symbolStrokeWidth": 2,
-          "symbolSize": 300, "labelLimit": 320,
-        ] : .null
+        ? lineLegend(.null) : .null
       var encoding: [String: JSONValue]
       if isMany {
         // Too many to tell apart at a glance: the pointer says which is which.
@@ -62,9 +59,7 @@ public struct TrainingCurvesFigure: Figure, Sendable {
       } else {
         encoding = lineEncoding(names, legend: legend)
       }
-      encoding["x"] = [
-        "field": "epoch", "type": "quantitative", "title": "epoch", "axis": ["tickMinStep": 1],
-      ]
+      encoding["x"] = countAxis("epoch", title: "epoch")
       encoding["y"] = [
         "field": "value", "type": "quantitative", "title": .string(measure),
         "scale": ["zero": .bool(measure.hasPrefix("Std"))],

@@ -147,7 +147,7 @@ public struct TrajectoriesFigure: Figure, Sendable {
           .map { .string($0) }), "fontSize": 16,
       ],
       "hconcat": .array(views + [try readout()]), "spacing": 24,
-      "resolve": ["scale": ["color": "independent"]],
+      "resolve": independentLines,
     ]
   }
 
@@ -171,7 +171,7 @@ public struct TrajectoriesFigure: Figure, Sendable {
     path["color"] = [
       "field": "lambda", "type": "quantitative", "title": "λ",
       "scale": ["domain": [0, 1], "scheme": "viridis"],
-      "legend": index == 1 ? ["gradientLength": 120, "format": ".1f"] : .null,
+      "legend": index == 1 ? ["type": "gradient", "gradientLength": 120, "format": ".1f"] : .null,
     ]
     var end = path
     end["order"] = nil
@@ -232,8 +232,8 @@ public struct TrajectoriesFigure: Figure, Sendable {
 
   private func readout() throws -> JSONValue {
     let names = [Self.heavier, Self.lighter, Self.others]
-    var line = lineEncoding(names, legend: ["title": .null, "symbolSize": 300])
-    line["x"] = ["field": "layer", "type": "quantitative", "title": "layer", "axis": ["tickMinStep": 1]]
+    var line = lineEncoding(names, legend: lineLegend(.null))
+    line["x"] = countAxis("layer", title: "layer")
     line["y"] = [
       "field": "mean", "type": "quantitative", "title": "probability read from the token",
       "scale": ["domain": [0, 1]],
@@ -243,10 +243,6 @@ public struct TrajectoriesFigure: Figure, Sendable {
       ["field": "low", "title": "lower quartile", "format": ".3f"],
       ["field": "high", "title": "upper quartile", "format": ".3f"],
     ]
-    var band = line
-    band["y"] = ["field": "low", "type": "quantitative"]
-    band["y2"] = ["field": "high"]
-    band["strokeDash"] = nil
     return [
       "width": 260, "height": 300, "data": ["values": try JSONValue(encoding: readouts)],
       "title": [
@@ -254,8 +250,8 @@ public struct TrajectoriesFigure: Figure, Sendable {
         "fontSize": 13, "anchor": "middle", "offset": 6,
       ],
       "layer": [
-        ["mark": ["type": "area", "opacity": 0.15], "encoding": .object(band)],
         ["mark": ["type": "line", "strokeWidth": 2], "encoding": .object(line)],
+        ["mark": ["type": "area", "opacity": 0.15], "encoding": .object(bandEncoding(below: line))],
       ],
     ]
   }

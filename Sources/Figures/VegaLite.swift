@@ -28,6 +28,43 @@ func lineEncoding(_ names: [String], legend: JSONValue) -> [String: JSONValue] {
   return ["color": channel(Palette.lines), "strokeDash": channel(Palette.dashes)]
 }
 
+/// A band between the fields "low" and "high" below the line of an encoding.
+///
+/// Its colour is a fill, so that the legend is the line's alone.
+func bandEncoding(below line: [String: JSONValue]) -> [String: JSONValue] {
+  var band = line
+  band["strokeDash"] = nil
+  if case .object(var color)? = line["color"] {
+    color["legend"] = .null
+    band["fill"] = .object(color)
+    band["color"] = nil
+  }
+  if case .object(var y)? = line["y"] {
+    y["field"] = "low"
+    band["y"] = .object(y)
+  }
+  band["y2"] = ["field": "high"]
+  return band
+}
+
+/// Lets one view of several have the legend of lines for all.
+let independentLines: JSONValue = [
+  "scale": ["color": "independent", "fill": "independent", "strokeDash": "independent"]
+]
+
+/// A legend of lines.
+func lineLegend(_ title: JSONValue) -> JSONValue {
+  ["title": title, "symbolType": "stroke", "symbolStrokeWidth": 2, "symbolSize": 300, "labelLimit": 320]
+}
+
+/// Epochs, layers and other counts along the horizontal axis.
+func countAxis(_ field: String, title: JSONValue) -> JSONValue {
+  [
+    "field": .string(field), "type": "quantitative", "title": title,
+    "axis": ["tickMinStep": 1, "format": "d"],
+  ]
+}
+
 /// How all charts look.
 let chartTheme: JSONValue = [
   "font": "Helvetica, Arial, DejaVu Sans, sans-serif", "background": "white",

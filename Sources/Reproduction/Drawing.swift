@@ -205,7 +205,9 @@ extension Reproduction {
   private func networkName(_ key: RunKey) throws -> String {
     let name = try configuration(of: key)?.model.name ?? key.network
     let parts = name.split(separator: "-").map(String.init)
-    if parts.count == 3, parts[0] == "vit" { return "ViT-\(parts[1].capitalized)/\(parts[2])" }
+    if parts.count == 3, parts[0] == "vit" {
+      return "ViT-\(parts[1] == "xs" ? "XS" : parts[1].capitalized)/\(parts[2])"
+    }
     return name.uppercased()
   }
 

@@ -1,22 +1,13 @@
 import Experiment
 import Foundation
 
-/// How fast networks train on this machine, measured once and kept with the runs.
-public struct Speeds: Codable, Sendable {
+/// How fast networks train on this machine as it is now, measured once each.
+public struct Speeds {
   /// Images a second of a training step, by what is trained.
   private var rates: [String: Double] = [:]
-  private let path: String
 
-  private enum CodingKeys: String, CodingKey { case rates, path }
-
-  /// Those that a file holds already, if it can be read.
-  init(path: String) {
-    let kept = FileManager.default.contents(atPath: path).flatMap {
-      try? JSONDecoder.collapse.decode(Speeds.self, from: $0)
-    }
-    rates = kept?.rates ?? [:]
-    self.path = path
-  }
+  /// None known yet.
+  public init() {}
 
   /// Images a second, measured if it is not known yet.
   mutating func rate(_ configuration: Configuration, threads: Int, _ perform: Reproduction.Performer) throws
@@ -45,8 +36,6 @@ public struct Speeds: Codable, Sendable {
     let json = try perform(.benchmark(benchmark)) { _ in }
     let rate = try JSONDecoder.collapse.decode(Result.self, from: Data(json.utf8)).imagesPerSecond
     rates[name] = rate
-    // It is only a convenience: where it cannot be kept, it is measured again.
-    if let text = try? JSONEncoder.collapsePretty.text(self) { try? RunDirectory.write(text, to: path) }
     return rate
   }
 }
@@ -104,6 +93,4 @@ extension Reproduction {
     return images / rate + 3
   }
 
-  /// The speeds that were measured for this directory.
-  public var speeds: Speeds { Speeds(path: directory + "/speeds.json") }
 }

@@ -80,12 +80,12 @@ public struct Reproduction: Sendable {
       }
       let configuration = try programme.configuration(
         of: key, chosen: chosen, data: data.settings(key.dataset))
-      let path = try store.run(configuration).path
       // Two keys may ask for the same: an α of 1 is the default.
-      let before = runs[path]
-      if before == nil { order.runs.append(path) }
-      runs[path] = try planned(
-        before?.name ?? key.description, before?.key ?? key, configuration,
+      let identity = try RunStore.identity(of: configuration)
+      let before = runs[identity]
+      if before == nil { order.runs.append(identity) }
+      runs[identity] = try planned(
+        before?.name ?? key.description, before?.key ?? key, before?.configuration ?? configuration,
         needs[key]!.union(before?.products ?? []))
     }
     return Plan(
