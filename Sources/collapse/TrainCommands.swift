@@ -95,7 +95,9 @@ struct TrainCommand: ParsableCommand {
     let later = "draw it with: collapse figure activations \(run.path)"
     WorkerSignals.say("interrupted before the figure was drawn; \(later)")
     do {
-      for file in try FigureCommand.Activations.draw(run) where !json { print("figure: \(file)") }
+      let files = try FigureCommand.Activations.draw(run)
+      FigureEvents.write(files, of: run)
+      if !json { files.forEach { print("figure: \($0)") } }
       return true
     } catch let failure as Failure {
       guard failure.status == .usage || failure.status == .missing else {

@@ -26,12 +26,14 @@ import Testing
     #expect(trained.errors.contains("epoch 2: loss") && !trained.errors.contains("\r"))
 
     let run = directory.file("runs/small")
+    let files = try FileManager.default.contentsOfDirectory(atPath: run).sorted()
     #expect(
-      try FileManager.default.contentsOfDirectory(atPath: run).sorted()
-        == [
-          "captures", "checkpoints", "config.yaml", "figures", "log.txt", "manifest.json", "metrics.jsonl",
-          "summary.json",
-        ])
+      files.filter { !$0.hasPrefix("events.out.tfevents.") } == [
+        "captures", "checkpoints", "config.yaml", "figures", "log.txt", "manifest.json", "metrics.jsonl",
+        "summary.json",
+      ])
+    // One of training and one of its figure.
+    #expect(files.count == 10 && files.contains { $0.hasSuffix(".figures") })
     #expect(try String(decoding: contents("runs/small/config.yaml"), as: UTF8.self).contains("seed: 3\n"))
     #expect(
       try contents("runs/small/figures/activations.png").prefix(8)
