@@ -14,8 +14,11 @@ public struct MixupConfiguration: Codable, Sendable, Equatable {
   public struct Elongation: Codable, Sendable, Equatable {
     /// Mean weight of class i in the bin.
     public var lambda: Double
-    /// ε̂(λ).
+    /// ε̂(λ), against the theory of `sameClassFeatureDecay`.
     public var epsilon: Double
+    /// The same against the theory of `featureDecay`, which fits the cells best: what is left of the
+    /// shape when the length of the features is given away.
+    public var epsilonAtGap: Double
     /// Samples of the bin, over all pairs.
     public var samples: Int
   }
@@ -101,7 +104,9 @@ public struct MixupConfiguration: Codable, Sendable, Equatable {
     multiplier = theory.multiplier
     (theoryGap, featureDecay) = try theory.fit()
     sameClassFeatureDecay = try theory.sameClassFeatureDecay()
-    elongation = classes > 2 ? try theory.elongation(featureDecay: sameClassFeatureDecay) : []
+    elongation =
+      classes > 2
+      ? try theory.elongation(featureDecay: sameClassFeatureDecay, gapDecay: featureDecay) : []
     confidenceTransport = try activations.logits.map {
       try Self.transport($0.indexSelected(Tensor(samples)), samples, activations)
     }

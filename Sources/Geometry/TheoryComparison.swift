@@ -105,22 +105,33 @@ struct TheoryComparison {
   }
 
   /// The coefficient of mean − theory on −Σ_{j≠i,i′} w_j = w_i + w_{i′}, bin by bin.
-  func elongation(featureDecay: Double) throws -> [MixupConfiguration.Elongation] {
-    let factors = try coefficients(featureDecay: featureDecay)
-    var sums = [(product: Double, square: Double, weight: Double, samples: Int)](
-      repeating: (0, 0, 0, 0), count: MixtureCell.binCount)
+  ///
+  /// - Parameters:
+  ///   - featureDecay: λ_H of the theory for `epsilon`.
+  ///   - gapDecay: λ_H of the theory for `epsilonAtGap`.
+  func elongation(featureDecay: Double, gapDecay: Double) throws -> [MixupConfiguration.Elongation] {
+    let (factors, gapFactors) = try (
+      coefficients(featureDecay: featureDecay), coefficients(featureDecay: gapDecay)
+    )
+    var sums = [(product: Double, gapProduct: Double, square: Double, weight: Double, samples: Int)](
+      repeating: (0, 0, 0, 0, 0), count: MixtureCell.binCount)
     for (index, cell) in cells.enumerated() {
       let (i, j, count) = (cell.first, cell.second, Double(cell.weights.count))
-      let (first, second) = factors[index]
       let (ii, jj, ij) = (gram[i * classes + i], gram[j * classes + j], gram[i * classes + j])
       let mean = products[index * classes + i] + products[index * classes + j]
-      sums[cell.bin].product += count * (mean - first * (ii + ij) - second * (jj + ij))
+      func product(_ factors: (first: Double, second: Double)) -> Double {
+        count * (mean - factors.first * (ii + ij) - factors.second * (jj + ij))
+      }
+      sums[cell.bin].product += product(factors[index])
+      sums[cell.bin].gapProduct += product(gapFactors[index])
       sums[cell.bin].square += count * (ii + jj + 2 * ij)
       sums[cell.bin].weight += cell.weights.reduce(0, +)
       sums[cell.bin].samples += cell.weights.count
     }
     return sums.filter { $0.samples > 0 }.map {
-      .init(lambda: $0.weight / Double($0.samples), epsilon: $0.product / $0.square, samples: $0.samples)
+      .init(
+        lambda: $0.weight / Double($0.samples), epsilon: $0.product / $0.square,
+        epsilonAtGap: $0.gapProduct / $0.square, samples: $0.samples)
     }
   }
 }

@@ -225,7 +225,7 @@ extension Reproduction {
 /// What is read back of a measurement for the table of numbers.
 private struct MeasuredNumbers: Decodable {
   struct Elongation: Decodable {
-    let lambda, epsilon: Double
+    let lambda, epsilon, epsilonAtGap: Double
   }
   struct Numbers: Decodable {
     let sameClassAlignment, sameClassEtfError, sameClassVariability, channelTightness: Double
@@ -251,18 +251,16 @@ private struct MeasuredNumbers: Decodable {
       ("theory gap", { $0.configuration.theoryGap }),
       ("convexity R²", { $0.configuration.convexityR2 }),
       ("confidence transport", { $0.configuration.confidenceTransport }),
-      ("elongation at ½", { $0.middle }),
-      ("elongation at the ends", { $0.ends }),
+      ("elongation at ½", { $0.mean(\.epsilon) { abs($0 - 0.5) < 0.1 } }),
+      ("elongation at the ends", { $0.mean(\.epsilon) { abs($0 - 0.5) > 0.4 } }),
+      ("elongation at ½, gap's λ_H", { $0.mean(\.epsilonAtGap) { abs($0 - 0.5) < 0.1 } }),
+      ("elongation at the ends, gap's λ_H", { $0.mean(\.epsilonAtGap) { abs($0 - 0.5) > 0.4 } }),
     ]
   }
 
-  /// Mean elongation of the bins within 0.1 of λ = ½.
-  private var middle: Double? { mean { abs($0 - 0.5) < 0.1 } }
-  /// Mean elongation of the outermost bins.
-  private var ends: Double? { mean { abs($0 - 0.5) > 0.4 } }
-
-  private func mean(_ isMeant: (Double) -> Bool) -> Double? {
-    let values = configuration.elongation.filter { isMeant($0.lambda) }.map(\.epsilon)
+  /// Mean elongation of some of the bins.
+  private func mean(_ value: (Elongation) -> Double, _ isMeant: (Double) -> Bool) -> Double? {
+    let values = configuration.elongation.filter { isMeant($0.lambda) }.map(value)
     return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
   }
 }

@@ -59,7 +59,7 @@ struct MeasureCommand: ParsableCommand {
 struct MeasuredConfiguration: Decodable {
   struct Numbers: Decodable {
     struct Elongation: Decodable {
-      let lambda, epsilon: Double
+      let lambda, epsilon, epsilonAtGap: Double
       let samples: Int
     }
     let sameClassSamples, differentClassSamples, cells: Int
@@ -98,9 +98,9 @@ struct MeasuredConfiguration: Decodable {
       lines.append(row("confidence transport", transport, "0: p_i/(p_i + p_i′) is distributed as λ"))
     }
     if !numbers.elongation.isEmpty {
-      lines += ["", "weight of class i       elongation  samples"]
+      lines += ["", "weight of class i       elongation  at the gap's λ_H  samples"]
       lines += numbers.elongation.map {
-        String(format: "%-24.3f%-12.4f%d", $0.lambda, $0.epsilon, $0.samples)
+        String(format: "%-24.3f%-12.4f%-18.4f%d", $0.lambda, $0.epsilon, $0.epsilonAtGap, $0.samples)
       }
     }
     return lines.joined(separator: "\n")

@@ -73,7 +73,7 @@ private struct SyntheticActivations {
     #expect(abs(log(found.sameClassFeatureDecay / featureDecay)) < 1e-8)
     #expect(abs(found.multiplier - 1.7) < 1e-12)
     #expect(found.elongation.count == (classes == 2 ? 0 : 10))
-    #expect(found.elongation.allSatisfy { abs($0.epsilon) < 1e-8 })
+    #expect(found.elongation.allSatisfy { abs($0.epsilon) < 1e-8 && abs($0.epsilonAtGap) < 1e-4 })
     #expect(abs(found.sameClassAlignment - 1) < 1e-12 && found.sameClassEtfError < 1e-7)
     #expect(found.sameClassVariability < 1e-20 && found.channelTightness > 0)
     #expect(found.sameClassSamples + found.differentClassSamples == 400)
