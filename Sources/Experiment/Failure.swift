@@ -23,6 +23,8 @@ public struct Failure: Error, Codable, Sendable, Equatable, CustomStringConverti
   public var reason: String
   /// Ways to mend it, one a line.
   public var remedies: [String]
+  /// Whether it is that training diverged, which it would do again.
+  public var isDivergence = false
 
   /// A failure with its remedies, if any are known.
   public init(_ status: ExitStatus, _ reason: String, remedies: [String] = []) {

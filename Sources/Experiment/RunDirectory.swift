@@ -154,10 +154,13 @@ public struct RunDirectory: Sendable {
     try Self.append(JSONEncoder.collapse.encode(row) + Data("\n".utf8), to: metrics)
   }
 
-  /// The rows of the metrics so far.
+  /// The rows of the metrics so far; one that is still being written, or was cut short, is left out.
+  ///
+  /// - Throws: `Failure` naming the line that is no row.
   public func metricRows() throws -> [MetricRow] {
-    guard let text = try? String(contentsOfFile: metrics, encoding: .utf8) else { return [] }
-    return try text.split(separator: "\n").enumerated().map { index, line in
+    guard let data = FileManager.default.contents(atPath: metrics) else { return [] }
+    let whole = data.prefix((data.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1)
+    return try String(decoding: whole, as: UTF8.self).split(separator: "\n").enumerated().map { index, line in
       do {
         return try JSONDecoder.collapse.decode(MetricRow.self, from: Data(line.utf8))
       } catch {

@@ -42,9 +42,7 @@ public struct ActivationsGrid: Figure, Sendable {
       let capture = try CapturedActivations(path: asked.capture)
       var panel = ActivationsPanel(points: capture.points, rows: capture.rows)
       panel = panel.divided(by: panel.radius)
-      // Captures spread both kinds evenly, so every so many of them are a fair part.
-      let step = (panel.points.count + Self.pointsPerPanel - 1) / Self.pointsPerPanel
-      panel.points = stride(from: 0, to: panel.points.count, by: max(1, step)).map { panel.points[$0] }
+      panel.points = Self.thinned(panel.points)
       panel.side = side
       panel.hasLegends = false
       panel.hasAxisTitles = false
@@ -59,12 +57,26 @@ public struct ActivationsGrid: Figure, Sendable {
       ]
   }
 
+  /// Every so many of each kind: the same share of both.
+  static func thinned(_ points: [ActivationPoint]) -> [ActivationPoint] {
+    let step = max(1, (points.count + pointsPerPanel - 1) / pointsPerPanel)
+    return [ActivationPoint.sameClass, ActivationPoint.differentClasses].flatMap { kind in
+      let kept = points.filter { $0.kind == kind }
+      return stride(from: 0, to: kept.count, by: step).map { kept[$0] }
+    }
+  }
+
+  /// Half of a panel's side: all points, unless a few stray ones would shrink all the others.
+  private var extent: Double { min(panels.map(\.panel.fittingExtent).max() ?? 1, Self.largestExtent) }
+  private static let largestExtent = 2.6
+
   public func specification() throws -> JSONValue {
-    let extent = panels.map(\.panel.fittingExtent).max() ?? 1
+    let extent = extent
+    let outside = panels.flatMap(\.panel.points).count { max(abs($0.x), abs($0.y)) > extent }
+    let clipped = outside > 0 ? ["\(outside) points lie outside of the panels"] : []
     let views = try panels.enumerated().map { index, element -> JSONValue in
       var panel = element.panel
-      // A stray point must not shrink all the others.
-      panel.extent = min(extent, 2.6)
+      panel.extent = extent
       panel.hasLegends = index == min(columns, panels.count) - 1
       var view = try panel.view()
       view["title"] = ["text": .string(element.title), "fontSize": 13, "anchor": "middle", "offset": 6]
@@ -79,7 +91,7 @@ public struct ActivationsGrid: Figure, Sendable {
     return [
       "$schema": .string(vegaLiteSchema), "config": chartTheme, "params": ActivationsPanel.parameters,
       "title": [
-        "text": .string(title), "subtitle": .array(subtitle.map { .string($0) }), "fontSize": 16,
+        "text": .string(title), "subtitle": .array((subtitle + clipped).map { .string($0) }), "fontSize": 16,
       ],
       "vconcat": .array(rows), "spacing": 18, "resolve": ["scale": ["shape": "independent"]],
     ]

@@ -110,6 +110,15 @@ public struct MixupConfiguration: Codable, Sendable, Equatable {
     confidenceTransport = try activations.logits.map {
       try Self.transport($0.indexSelected(Tensor(samples)), samples, activations)
     }
+    let numbers = [
+      ("alignment", sameClassAlignment), ("ETF error", sameClassEtfError), ("tightness", channelTightness),
+      ("gap", theoryGap), ("convexity", convexityR2),
+    ]
+    if let undefined = numbers.first(where: { !$0.1.isFinite }) {
+      throw TorchError(
+        operation: "mixup configuration",
+        reason: "the \(undefined.0) is undefined: features that do not differ have no directions or scatters")
+    }
   }
 
   private static func alignment(_ features: Tensor, _ labels: [Int], _ activations: MixedActivations) throws

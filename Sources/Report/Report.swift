@@ -43,7 +43,7 @@ public struct Report: Sendable {
   public func html(charts: String) throws -> String {
     var body = HTML()
     var contents = Contents()
-    let runs = try subjects.flatMap { subject -> [RunReport] in
+    var runs = try subjects.flatMap { subject -> [RunReport] in
       switch subject {
       case .run(let run): return [try RunReport(run)]
       case .reproduction(let path):
@@ -51,6 +51,9 @@ public struct Report: Sendable {
         return try Self.runs(in: path).map { try RunReport($0) }
       }
     }
+    // Runs of the same name are told apart by their paths.
+    let named = Dictionary(grouping: runs, by: \.name)
+    for index in runs.indices where named[runs[index].name]!.count > 1 { runs[index].name = runs[index].path }
     if runs.count > 1 { try RunReport.compare(runs, &body, &contents) }
     for run in runs { try run.write(to: &body, &contents, isAlone: runs.count == 1) }
     return page(body, contents, charts)

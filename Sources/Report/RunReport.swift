@@ -5,7 +5,7 @@ import Foundation
 /// What a page says of one run.
 struct RunReport: Sendable {
   private let run: RunDirectory
-  private let name: String
+  var name: String
   private let configuration: Configuration
   private let manifest: JSONDocument
   private let summary: JSONDocument?
@@ -24,6 +24,9 @@ struct RunReport: Sendable {
     evaluation = try? Evaluation(path: run.path + "/evaluation.json")
     measurement = JSONDocument(path: run.path + "/configuration.json")
   }
+
+  /// Where the run is.
+  var path: String { run.path }
 
   /// A table of several runs, and their curves.
   static func compare(_ runs: [RunReport], _ body: inout HTML, _ contents: inout Contents) throws {

@@ -47,7 +47,7 @@ extension Reproduction {
       let keys = item.needs(of: programme).map(\.run)
       let lines = try keys.map { key in
         ClassifierConvergenceFigure.Line(
-          network: try networkName(key), dataset: try datasetName(key), run: try finished(key))
+          network: try networkNames(key.network), dataset: try datasetName(key), run: try finished(key))
       }
       return [try ClassifierConvergenceFigure(fileName: item.rawValue, notes: notes(keys), lines: lines)]
     case .figure6:
@@ -98,7 +98,7 @@ extension Reproduction {
         var columns = Programme.datasets.flatMap { dataset in ["baseline", "mixup"].map { (dataset, $0) } }
         if network == "wrn" { columns.append(("cifar10", "etf")) }
         return Table.Row(
-          name: try networkName(RunKey(network, "cifar10", "mixup")),
+          name: try networkNames(network),
           cells: try columns.map { dataset, variant in
             let accuracies = try evaluations(network, dataset, variant).map { 100 * $0.accuracy }
             return Table.Cell(
@@ -209,6 +209,12 @@ extension Reproduction {
       return "ViT-\(parts[1] == "xs" ? "XS" : parts[1].capitalized)/\(parts[2])"
     }
     return name.uppercased()
+  }
+
+  /// All that a network of the programme is, on one data set or another.
+  private func networkNames(_ network: String) throws -> String {
+    let names = try Programme.datasets.map { try networkName(RunKey(network, $0, "mixup")) }
+    return names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }.joined(separator: ", ")
   }
 
   /// "CIFAR10", and what of it was taken.

@@ -33,10 +33,12 @@ extension Reproduction {
     report: @escaping @Sendable (Event) -> Void
   ) throws -> [String] {
     try RunDirectory.makeDirectory(store.directory)
-    var failed: Set<String> = []
+    var (failed, tried): (Set<String>, Set<String>) = ([], [])
     while true {
-      let open = try plan(items).open.filter { !failed.contains($0.name) }
+      // Each at most once: what sweeps have chosen is new.
+      let open = try plan(items).open.filter { !tried.contains($0.name) }
       if open.isEmpty { return failed.sorted() }
+      tried.formUnion(open.map(\.name))
       failed.formUnion(try carryOut(open, jobs, command, perform, report))
     }
   }
@@ -71,32 +73,53 @@ extension Reproduction {
     return work.failures
   }
 
-  private func carryOut(
+  func carryOut(
     _ run: PlannedRun, threads: Int, _ command: [String], _ perform: Performer,
     _ tell: @escaping @Sendable (Event) -> Void
   ) throws {
     func handle(_ event: WorkerEvent) { tell(.worker(run: run.name, event)) }
-    if run.state != .finished {
+    // The plan may be hours old, and another process at work in the same directory.
+    let state = store.state(of: run.directory)
+    if state != .finished {
       tell(.begun(run: run.name, action: "training"))
-      if run.state == .missing {
-        // What was killed before it had a configuration has nothing in it yet.
-        try? FileManager.default.removeItem(atPath: run.directory.path)
+      if state == .missing {
+        try removeRemains(of: run.directory)
         var configuration = run.configuration
-        configuration.threads = threads
+        if threads > 0 { configuration.threads = threads }
         _ = try perform(
           .train(configuration: configuration, directory: run.directory.path, command: command), handle)
       } else {
         _ = try perform(.resume(directory: run.directory.path, command: command), handle)
       }
     }
-    // Weights that are new make all products old.
-    for product in run.products.sorted() where !store.has(product, of: run.directory) {
+    for product in run.products {
+      let key = try product.key(run.configuration, programme)
+      guard !store.has(product, made: key, of: run.directory) else { continue }
       tell(.begun(run: run.name, action: product.name))
       let result = try perform(product.request(run.directory, run.configuration, programme), handle)
       if product == .evaluation || product == .measurement {
         try RunDirectory.write(result + "\n", to: product.file(in: run.directory))
       }
+      try store.record(product, made: key, of: run.directory)
     }
+  }
+
+  /// Removes what is left of a run that was killed before it had a configuration.
+  ///
+  /// - Throws: `Failure` if another process is at work there, or there is more than such a run leaves.
+  private func removeRemains(of run: RunDirectory) throws {
+    let files = FileManager.default
+    guard files.fileExists(atPath: run.path) else { return }
+    if files.fileExists(atPath: run.checkpoints) {
+      let lock = try RunLock(run)
+      withExtendedLifetime(lock) {}
+    }
+    guard run.states.isEmpty, !files.fileExists(atPath: run.metrics) else {
+      throw Failure(
+        .badData, "\(run.path) has no config.yaml, but states or metrics of a run.",
+        remedies: ["Put config.yaml back, or remove the directory."])
+    }
+    try? files.removeItem(atPath: run.path)
   }
 }
 

@@ -1,4 +1,7 @@
 import Experiment
+import Foundation
+import Randomness
+import Safetensors
 
 /// A figure or table of the paper.
 public enum Item: String, CaseIterable, Sendable, Comparable {
@@ -174,13 +177,34 @@ public enum Product: Hashable, Sendable, Comparable {
     }
   }
 
+  /// Raised when what a product holds changes.
+  private static let version = 1
+
+  /// A text that another way of making it would change.
+  func key(_ configuration: Configuration, _ programme: Programme) throws -> String {
+    let capture: CaptureRequest?
+    switch self {
+    case .evaluation: capture = nil
+    case .measurement: capture = Product.numbers.capture(RunDirectory("run"), configuration, programme)
+    default: capture = self.capture(RunDirectory("run"), configuration, programme)
+    }
+    let encoder = JSONEncoder.collapse
+    let print = try Fingerprint().adding(name).adding(Self.version).adding(encoder.text(capture))
+    return String(print.value, radix: 16)
+  }
+
   /// What the worker is asked for.
   func request(_ run: RunDirectory, _ configuration: Configuration, _ programme: Programme) -> WorkerRequest {
     switch self {
-    case .evaluation: return .evaluate(directory: run.path, weights: .last, device: nil)
-    case .measurement: return .measure(file: Product.numbers.file(in: run))
-    default: break
+    case .evaluation: .evaluate(directory: run.path, weights: .last, device: nil)
+    case .measurement: .measure(file: Product.numbers.file(in: run))
+    default: .capture(capture(run, configuration, programme))
     }
+  }
+
+  private func capture(_ run: RunDirectory, _ configuration: Configuration, _ programme: Programme)
+    -> CaptureRequest
+  {
     var options = programme.captures[name] ?? configuration.capture
     if self == .numbers, programme.captures[name] == nil {
       options.classCount = 0
@@ -188,7 +212,25 @@ public enum Product: Hashable, Sendable, Comparable {
     }
     var request = CaptureRequest(directory: run.path, name: name, options: options)
     if self == .trajectories { request.trajectories = CaptureRequest.Trajectories() }
-    if case .triple(let number) = self { request.seed = 1000 * (configuration.seed + 1) + number }
-    return .capture(request)
+    if case .triple(let number) = self { request.classes = Self.triple(number, configuration) }
+    return request
+  }
+
+  /// Three classes, other ones for every number as long as there are others.
+  static func triple(_ number: Int, _ configuration: Configuration) -> [Configuration.ClassChoice] {
+    let data = configuration.data
+    // Folders are CIFAR's here; other sizes are told by their choice of classes.
+    let count = data.dataset == .cifar100 || data.path.contains("cifar100") ? 100 : 10
+    let classes =
+      data.classes.isEmpty ? (0..<count).map { Configuration.ClassChoice.number($0) } : data.classes
+    guard classes.count > 3 else { return classes }
+    var stream = RandomStream(seed: UInt64(configuration.seed)).split("triples")
+    var drawn: [[Int]] = []
+    let available = classes.count * (classes.count - 1) * (classes.count - 2) / 6
+    while drawn.count < number {
+      let triple = stream.nextSubset(3, below: classes.count).sorted()
+      if !drawn.contains(triple) || drawn.count >= available { drawn.append(triple) }
+    }
+    return drawn[number - 1].map { classes[$0] }
   }
 }

@@ -18,6 +18,7 @@ public struct PlannedRun: Sendable {
       switch state {
       case .finished: [String]()
       case .begun(let epochs): ["training from epoch \(epochs) of \(configuration.epochs)"]
+      case .diverged: ["training, which diverged before"]
       case .missing: ["training for \(configuration.epochs) epochs"]
       }
     return training + products.map(\.name)
@@ -114,9 +115,14 @@ public struct Reproduction: Sendable {
     throws -> PlannedRun
   {
     let run = try store.run(configuration)
+    var missing = try products.filter {
+      try !store.has($0, made: $0.key(configuration, programme), of: run)
+    }
+    // A measurement is of its capture.
+    if missing.contains(.numbers), products.contains(.measurement) { missing.insert(.measurement) }
     return PlannedRun(
       name: name, key: key, configuration: configuration, directory: run, state: store.state(of: run),
-      products: products.filter { !store.has($0, of: run) }.sorted())
+      products: missing.sorted())
   }
 
   /// What the sweep of a key's network and data set has chosen: nothing where there is none, nil where
@@ -134,6 +140,8 @@ public struct Reproduction: Sendable {
         of: swept, chosen: assignments, data: data.settings(key.dataset))
       let name = "\(swept)-sweep-\(number + 1)"
       let run = try planned(name, swept, configuration, [])
+      // It has lost.
+      if run.state == .diverged { continue }
       guard run.state == .finished else {
         isComplete = false
         if candidates.updateValue(run, forKey: run.directory.path) == nil { order.append(run.directory.path) }
@@ -143,7 +151,13 @@ public struct Reproduction: Sendable {
       let accuracy = (sweep.usesValidation ? row?.validationAccuracy : row?.testAccuracy) ?? -1
       if accuracy > best?.accuracy ?? -2 { best = (accuracy, assignments) }
     }
-    return isComplete ? best?.assignments ?? [] : nil
+    guard isComplete else { return nil }
+    guard let best else {
+      throw Failure(
+        .internalError, "every candidate of the sweep for \(swept) diverged.",
+        remedies: ["Choose lower learning rates under sweeps in the scale's file."])
+    }
+    return best.assignments
   }
 }
 
@@ -175,6 +189,14 @@ struct DataPlaces: Sendable {
       if let place = official.map({ "\(root)/\($0)" }).first(where: isDirectory) {
         places[name] = ["data.path=\(place)"]
       }
+    }
+    guard !places.isEmpty else {
+      throw Failure(
+        .missing, "--data: \(directory) holds neither cifar10 nor cifar100.",
+        remedies: [
+          "Looked for: cifar10, cifar10-jpeg or cifar10-png with train and test in it, cifar10 or",
+          "cifar-10-batches-bin with the official files; and the same of cifar100.",
+        ])
     }
   }
 

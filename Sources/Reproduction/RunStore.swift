@@ -13,6 +13,8 @@ struct RunStore: Sendable {
     case finished
     /// Trained for so many epochs.
     case begun(epochs: Int)
+    /// The loss is no longer a number, and would not be again.
+    case diverged
     case missing
   }
 
@@ -38,20 +40,45 @@ struct RunStore: Sendable {
   func state(of run: RunDirectory) -> State {
     guard FileManager.default.fileExists(atPath: run.configuration) else { return .missing }
     if (try? RunSummary(of: run)) != nil { return .finished }
+    struct Manifest: Decodable { let state: String }
+    let manifest = FileManager.default.contents(atPath: run.manifest)
+      .flatMap { try? JSONDecoder.collapse.decode(Manifest.self, from: $0) }
+    if manifest?.state == "diverged" { return .diverged }
     return .begun(epochs: ((try? run.metricRows()) ?? []).last?.epoch ?? 0)
   }
 
-  /// Whether a product is there, and is of the weights that the run has now.
-  func has(_ product: Product, of run: RunDirectory) -> Bool {
-    func time(_ path: String) -> Date? {
-      try? FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
-    }
-    guard let made = time(product.file(in: run)), let trained = time(run.weights), made >= trained else {
+  /// Whether a product is there, made as it would be made now, and not written over since.
+  func has(_ product: Product, made key: String, of run: RunDirectory) -> Bool {
+    guard let record = records(of: run)[product.name], let stamp = Self.stamp(product.file(in: run)) else {
       return false
     }
+    return record == Record(key: key, stamp: stamp)
+  }
+
+  /// Remembers how a product was made.
+  func record(_ product: Product, made key: String, of run: RunDirectory) throws {
+    var records = records(of: run)
+    records[product.name] = Self.stamp(product.file(in: run)).map { Record(key: key, stamp: $0) }
     // A measurement is of its capture.
-    if product == .measurement { return time(Product.numbers.file(in: run)).map { made >= $0 } ?? false }
-    return true
+    if product == .numbers { records[Product.measurement.name] = nil }
+    try RunDirectory.write(json: records, to: run.path + "/products.json")
+  }
+
+  private struct Record: Codable, Equatable {
+    var key: String
+    var stamp: String
+  }
+
+  private func records(of run: RunDirectory) -> [String: Record] {
+    let data = FileManager.default.contents(atPath: run.path + "/products.json")
+    return data.flatMap { try? JSONDecoder.collapse.decode([String: Record].self, from: $0) } ?? [:]
+  }
+
+  /// Size and time of a file; nil where there is none.
+  private static func stamp(_ path: String) -> String? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    return "\(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
   }
 }
 

@@ -28,6 +28,9 @@ extension SafetensorsWriter {
 }
 
 extension SafetensorsFile {
+  /// Whether it was written with a seal.
+  public var isSealed: Bool { metadata[Seal.key] != nil }
+
   /// Compares the contents with the seal that they were written with.
   ///
   /// - Throws: `SafetensorsError` if there is none, or a bit has changed since.

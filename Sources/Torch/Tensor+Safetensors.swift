@@ -16,11 +16,13 @@ public struct TensorArchive: Sendable {
 
   /// Reads every tensor of a file to the CPU.
   ///
-  /// - Parameter sealed: whether to check the seal that it was written with.
+  /// A seal that the file was written with is checked.
+  ///
+  /// - Parameter sealed: whether it must have one.
   /// - Throws: `SafetensorsError` for a missing, truncated or malformed file.
   public init(path: String, sealed: Bool = false) throws {
     let file = try SafetensorsFile(path: path)
-    if sealed { try file.checkSeal() }
+    if sealed || file.isSealed { try file.checkSeal() }
     metadata = file.metadata
     tensors = [:]
     for (name, entry) in file.entries {

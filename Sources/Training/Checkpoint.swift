@@ -55,7 +55,8 @@ struct Checkpoint {
     ]
     try Self.writing(to: run) {
       // The state last: what it says is done is then there whole.
-      try TensorArchive(weights, metadata: ["format": "pt", "epoch": "\(epoch)"]).write(to: run.weights)
+      try TensorArchive(weights, metadata: ["format": "pt", "epoch": "\(epoch)"])
+        .write(to: run.weights, sealed: true)
       try TensorArchive(state, metadata: metadata).write(to: run.state(step: totalSteps), sealed: true)
     }
     for old in run.states.dropFirst(Self.statesKept) { unlink(old) }
@@ -69,7 +70,8 @@ struct Checkpoint {
   static func write(best model: any Classifier, epoch: Int, accuracy: Double, to run: RunDirectory) throws {
     let metadata = ["format": "pt", "epoch": "\(epoch)", "accuracy": "\(accuracy)"]
     try writing(to: run) {
-      try TensorArchive(model.variables.snapshot(), metadata: metadata).write(to: run.weights(.best))
+      try TensorArchive(model.variables.snapshot(), metadata: metadata)
+        .write(to: run.weights(.best), sealed: true)
     }
   }
 
@@ -96,12 +98,13 @@ extension Checkpoint {
   /// - Parameters:
   ///   - epochs: of the whole run.
   ///   - steps: of an epoch.
+  ///   - every: how many epochs there are between checkpoints at most.
   ///   - note: told of what is damaged.
   /// - Throws: `Failure` naming the file and the first thing in it that does not fit, or saying that
   ///   all are damaged.
   static func restored(
     from run: RunDirectory, into model: any Classifier, _ optimizer: any Optimizer, _ origin: Origin,
-    epochs: Int, steps: Int, note: (String) -> Void
+    epochs: Int, steps: Int, every: Int, note: (String) -> Void
   ) throws -> Checkpoint? {
     var damaged: [Damage] = []
     for path in run.states {
@@ -117,7 +120,17 @@ extension Checkpoint {
         damaged.append(error)
       }
     }
-    guard let first = damaged.first else { return nil }
+    guard let first = damaged.first else {
+      // A run killed before its first checkpoint starts again; one that had made some has lost them.
+      let rows = try run.metricRows().count
+      guard rows <= every else {
+        throw Failure(
+          .badData, "\(run.checkpoints) has no state to go on from, though \(rows) epochs were trained.",
+          remedies: ["Was it copied without its state-*.safetensors, or made by an older version?"]
+            + anew(run))
+      }
+      return nil
+    }
     throw Failure(
       .badData, "\(first.error), and there is no other checkpoint that is whole.", remedies: anew(run))
   }

@@ -8,6 +8,8 @@ public struct Manifest: Codable, Sendable {
   /// How far the run is.
   public enum State: String, Codable, Sendable {
     case running, interrupted, failed, finished
+    /// Failed because the loss is no longer a number; it would again.
+    case diverged
   }
 
   /// A stretch of work on the run.

@@ -77,7 +77,8 @@ public final class Trainer {
   public func restore() throws {
     let checkpoint = try Checkpoint.restored(
       from: run, into: setup.model, optimizer, origin, epochs: configuration.epochs,
-      steps: batches.stepsPerEpoch, note: { report(.note($0)) })
+      steps: batches.stepsPerEpoch, every: configuration.checkpoint.everyEpochs,
+      note: { report(.note($0)) })
     if let checkpoint {
       position = (checkpoint.epoch, checkpoint.step)
       losses = LossRecord(sum: checkpoint.lossSum)
@@ -164,7 +165,7 @@ public final class Trainer {
 
   private func diverged(_ what: String, step: Int) -> Failure {
     let rate = learningRate(step: step)
-    return Failure(
+    var failure = Failure(
       .internalError,
       "\(what) step \(step + 1) of epoch \(position.epoch + 1), with learning rate \(rate).",
       remedies: [
@@ -172,6 +173,8 @@ public final class Trainer {
         "or a warm-up: --set schedule.kind=cosine --set schedule.warmup_epochs=1",
         configuration.precision == .bf16 ? "or full precision: --set precision=fp32" : "",
       ].filter { !$0.isEmpty })
+    failure.isDivergence = true
+    return failure
   }
 
   /// Measures, writes a row of metrics and makes captures and a checkpoint if it is time.

@@ -10,9 +10,9 @@ final class TrainingEvents {
 
   /// A new event file in a run's directory, with the configuration as hyperparameters.
   ///
-  /// - Parameter step: that training goes on from; 0 for its start.
-  init(_ run: RunDirectory, _ configuration: Configuration, from step: Int) {
-    file = try? EventFile(directory: run.path, resumedAt: step > 0 ? step + 1 : nil)
+  /// - Parameter step: that training goes on from; nil for its start.
+  init(_ run: RunDirectory, _ configuration: Configuration, from step: Int?) {
+    file = try? EventFile(directory: run.path, resumedAt: step.map { $0 + 1 })
     try? file?.add(
       hyperparameters: Self.hyperparameters(configuration),
       metrics: ["accuracy/test", "loss/train"])
@@ -35,7 +35,8 @@ final class TrainingEvents {
   }
 
   func end(_ state: Manifest.State) {
-    try? file?.end(state == .finished ? .success : state == .failed ? .failure : .running)
+    try? file?.end(
+      state == .finished ? .success : [.failed, .diverged].contains(state) ? .failure : .running)
   }
 
   /// Every setting by its path, such as `optimizer.learning_rate`.

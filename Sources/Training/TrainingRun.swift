@@ -67,7 +67,8 @@ public struct TrainingRun {
   private func work(_ trainer: Trainer, _ command: [String], _ shouldStop: () -> Bool) throws -> Summary? {
     var manifest = Manifest(setup)
     try manifest.begin(command, in: run)
-    let events = TrainingEvents(run, setup.configuration, from: trainer.step)
+    let events = TrainingEvents(
+      run, setup.configuration, from: manifest.stretches.count > 1 ? trainer.step : nil)
     defer { events.end(manifest.state) }
     do {
       announce(manifest)
@@ -85,7 +86,7 @@ public struct TrainingRun {
       return summary
     } catch {
       Self.log("failed: \(error)", run)
-      try? manifest.end(.failed, in: run)
+      try? manifest.end((error as? Failure)?.isDivergence == true ? .diverged : .failed, in: run)
       throw error
     }
   }

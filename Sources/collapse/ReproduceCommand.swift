@@ -75,22 +75,36 @@ struct ReproduceCommand: ParsableCommand {
     let display = ReproductionDisplay(quiet: output.json)
     try announce(reproduction, try reproduction.plan(wanted), display)
     if isDryRun { return }
+    // Before hours of training rather than after them.
+    let renderer = try FigureRenderer(project: ProgramLocation.project)
+    _ = try renderer.version()
     WorkerSignals.say("interrupted; the same command goes on.")
     let failed: [String]
     do {
       failed = try reproduction.carryOut(
         wanted, jobs: jobs, command: CommandLine.arguments,
-        perform: { try WorkerProcess.run($0, handle: $1) }, report: { display.show($0) })
+        perform: { request, handle in
+          // Between two workers nobody else has taken the signal.
+          if WorkerSignals.isStopping { throw Failure(.interrupted, "interrupted.") }
+          return try WorkerProcess.run(request, handle: handle)
+        }, report: { display.show($0) })
     } catch let failure as Failure where failure.status == .interrupted {
       throw Failure(
         .interrupted, "interrupted; checkpoints were made.", remedies: ["The same command goes on."])
     }
     display.clear()
-    let files = try draw(wanted, reproduction, display)
+    let (files, undrawn) = draw(wanted, reproduction, renderer, display)
     if output.json {
       print(try JSONEncoder.collapsePretty.text(["files": files]))
     } else {
       files.filter { $0.hasSuffix(".png") || $0.hasSuffix(".md") }.forEach { print($0) }
+    }
+    guard undrawn.isEmpty || !failed.isEmpty else {
+      throw Failure(
+        .internalError, "not made: \(undrawn.map(\.rawValue).joined(separator: ", ")).",
+        remedies: [
+          "Why is said above; files that are damaged can be removed, and the same command makes them anew."
+        ])
     }
     guard failed.isEmpty else {
       throw Failure(
@@ -101,26 +115,29 @@ struct ReproduceCommand: ParsableCommand {
     }
   }
 
-  /// Makes the figures and tables of the items whose runs have finished.
-  private func draw(_ items: [Item], _ reproduction: Reproduction, _ display: ReproductionDisplay) throws
-    -> [String]
-  {
-    let renderer = try FigureRenderer(project: ProgramLocation.project)
-    var files: [String] = []
+  /// Makes the figures and tables of the items whose runs have finished; what is wrong with one leaves
+  /// the others alone.
+  private func draw(
+    _ items: [Item], _ reproduction: Reproduction, _ renderer: FigureRenderer, _ display: ReproductionDisplay
+  ) -> (files: [String], failed: [Item]) {
+    var (files, failed): ([String], [Item]) = ([], [])
     for item in items {
       display.line("\(item.rawValue): drawing")
       do {
-        for figure in try reproduction.figures(item) {
-          files += try renderer.render(figure, into: reproduction.directory + "/figures")
-        }
         for table in try reproduction.tables(item) {
           files += try table.write(into: reproduction.directory + "/tables")
         }
+        for figure in try reproduction.figures(item) {
+          files += try renderer.render(figure, into: reproduction.directory + "/figures")
+        }
       } catch let missing as NotFinished {
         display.line("\(item.rawValue): not made, since \(missing.run) has not finished")
+      } catch {
+        failed.append(item)
+        display.line("\(item.rawValue): not made: \(error)")
       }
     }
-    return files
+    return (files, failed)
   }
 
   /// Prints the plan, with how long it will take.
@@ -137,15 +154,32 @@ struct ReproduceCommand: ParsableCommand {
         + (plan.waiting > 0 ? ", \(plan.waiting) waiting for sweeps" : ""))
     guard !open.isEmpty else { return }
     display.line("measuring speed …")
-    var total = 0.0
+    var (total, unknown) = (0.0, 0)
     for run in open {
-      let seconds = try reproduction.seconds(
-        run, threads: threads, &speeds, { try WorkerProcess.run($0, handle: $1) })
+      guard let seconds = estimate(run, reproduction, threads, &speeds) else {
+        display.line("  \(run.name): \(run.work)")
+        unknown += 1
+        continue
+      }
       total += seconds
       display.line("  \(run.name): \(run.work), about \(Display.duration(seconds))")
     }
     // Side by side, jobs share the machine: what counts is how well they fill it.
-    display.line("about \(Display.duration(total / Double(min(jobs, open.count)))) in all")
+    let all = Display.duration(total / Double(min(jobs, open.count)))
+    let beside = [
+      unknown > 0 ? "\(unknown) runs of unknown length" : nil,
+      plan.waiting > 0 ? "\(plan.waiting) that wait for sweeps" : nil,
+    ].compactMap { $0 }.joined(separator: " and ")
+    display.line("about \(all) in all" + (beside.isEmpty ? "" : ", beside \(beside)"))
+  }
+
+  /// Seconds that a run will take; nil where its network cannot be timed.
+  private func estimate(
+    _ run: PlannedRun, _ reproduction: Reproduction, _ threads: Int, _ speeds: inout Speeds
+  )
+    -> Double?
+  {
+    try? reproduction.seconds(run, threads: threads, &speeds, { try WorkerProcess.run($0, handle: $1) })
   }
 
   private func printPlan(
@@ -154,13 +188,12 @@ struct ReproduceCommand: ParsableCommand {
     struct Row: Encodable {
       let name, directory, work: String
       let isDone: Bool
-      let seconds: Double
+      let seconds: Double?
     }
-    let rows = try (plan.candidates + plan.runs).map { run in
+    let rows = (plan.candidates + plan.runs).map { run in
       Row(
         name: run.name, directory: run.directory.path, work: run.work, isDone: run.isDone,
-        seconds: try reproduction.seconds(
-          run, threads: threads, &speeds, { try WorkerProcess.run($0, handle: $1) }))
+        seconds: estimate(run, reproduction, threads, &speeds))
     }
     struct Document: Encodable {
       let items: [String]

@@ -1,5 +1,6 @@
 import Experiment
 import Foundation
+import Synchronization
 
 /// A running `collapse-worker`.
 ///
@@ -14,7 +15,8 @@ struct WorkerProcess {
   static func run(_ request: WorkerRequest, handle: (WorkerEvent) -> Void = { _ in }) throws -> String {
     let engine = try EngineLocation.find()
     let json = try JSONEncoder().text(request)
-    let worker = try Self.spawn(engine, json)
+    // One at a time: a worker must not inherit the ends of another's pipes.
+    let worker = try Self.spawning.withLock { _ in try Self.spawn(engine, json) }
     WorkerSignals.forward(to: worker.process)
     let errors = TailCollector(worker.standardError)
     defer { close(worker.standardInput) }
@@ -55,6 +57,8 @@ struct WorkerProcess {
     return result
   }
 
+  private static let spawning = Mutex(())
+
   /// libtorch's interface changes with every minor version.
   private static func mismatch(_ compiled: String, _ loaded: String) -> Failure? {
     func minor(_ version: String) -> [Substring] { Array(version.split(separator: ".").prefix(2)) }
@@ -72,6 +76,8 @@ struct WorkerProcess {
     let signal = status & 0x7f
     let code = status >> 8 & 0xff
     let last = complaints.split(separator: "\n").last.map { " Its last words: \($0)" } ?? ""
+    // Before it has taken the signals over, they end it at once.
+    if [SIGINT, SIGTERM, SIGHUP].contains(signal) { return Failure(.interrupted, "interrupted.") }
     if signal != 0 {
       let memory = signal == SIGKILL ? ["It may have run out of memory: try a smaller batch_size."] : []
       return Failure(

@@ -12,14 +12,19 @@ enum WorkerSignals {
     return places
   }()
   private static let capacity = 256
+  private static let requested = Atomic<Bool>(false)
+  /// Whether a signal has asked this program to stop.
+  static var isStopping: Bool { requested.load(ordering: .relaxed) }
+
   /// What is said last, as a C string that is never freed: a handler may not allocate.
   private static let farewell = Atomic<UInt>(0)
 
   /// Takes the signals over.
   static func install() {
     say("interrupted.")
-    _ = workers
+    _ = (workers, isStopping)
     handleSignals([SIGINT, SIGTERM, SIGHUP]) { number in
+      WorkerSignals.requested.store(true, ordering: .relaxed)
       var isPassedOn = false
       for place in 0..<WorkerSignals.capacity {
         let process = WorkerSignals.workers[place].load(ordering: .relaxed)

@@ -21,13 +21,16 @@ private final class StandIn: Sendable {
   let fate: @Sendable (String) -> Failure?
   /// Its test accuracy.
   let accuracy: @Sendable (Configuration) -> Double
+  let diverges: @Sendable (Configuration) -> Bool
 
   init(
     accuracy: @escaping @Sendable (Configuration) -> Double = { _ in 0.5 },
+    diverges: @escaping @Sendable (Configuration) -> Bool = { _ in false },
     fate: @escaping @Sendable (String) -> Failure? = { _ in nil }
   ) {
     self.fate = fate
     self.accuracy = accuracy
+    self.diverges = diverges
   }
 
   func perform(_ request: WorkerRequest) throws -> String {
@@ -71,6 +74,10 @@ private final class StandIn: Sendable {
         epoch: 1, step: 1, learningRate: 1, trainLoss: 1, testAccuracy: accuracy, classifierNormVariation: 0,
         classifierCosineDeviation: 0))
     if let failure = fate(configuration.name) { throw failure }
+    if diverges(configuration) {
+      try RunDirectory.write("{\"state\": \"diverged\"}", to: run.manifest)
+      throw Failure(.internalError, "the loss is not a number")
+    }
     try RunDirectory.write("weights", to: run.weights)
     let summary = RunSummary(
       model: "m", dataset: "d", epochs: 1, testAccuracy: accuracy, sameClassAlignment: 1, seconds: 1)
@@ -178,25 +185,65 @@ private final class StandIn: Sendable {
     #expect(worker.log.withLock { $0.trained }.last == "wrn-cifar10-mse")
   }
 
-  /// New weights make captures and measurements old; a new capture the measurement.
-  @Test func productsFollowTheirRun() throws {
-    let reproduction = try reproduction()
-    let worker = StandIn()
+  /// Products are made anew when they would be made otherwise, or were written over; a measurement
+  /// follows its capture.
+  @Test func productsAreKnownByHowTheyWereMade() throws {
     let key = RunKey("wrn", "cifar10", "mixup")
-    #expect(try carryOut(reproduction, [.configuration], worker) == [])
-    let run = try #require(try reproduction.run(of: key))
-    func open() throws -> [Product] {
+    func open(_ reproduction: Reproduction) throws -> [Product] {
       try reproduction.plan([.configuration]).runs.first { $0.key == key }!.products
     }
-    #expect(try open() == [])
-    func touch(_ path: String, _ seconds: Double) throws {
-      try FileManager.default.setAttributes(
-        [.modificationDate: Date(timeIntervalSinceNow: seconds)], ofItemAtPath: path)
+    let plain = try reproduction()
+    let worker = StandIn()
+    #expect(try carryOut(plain, [.configuration], worker) == [])
+    #expect(try open(plain) == [])
+    let run = try #require(try plain.run(of: key))
+    let more = try reproduction("base: {epochs: 2}\ncaptures: {numbers: {class_count: 0, samples: 99}}")
+    #expect(try open(more) == [.numbers, .measurement])
+    #expect(try carryOut(more, [.configuration], worker) == [] && open(more) == [])
+    // By hand, under the same name.
+    try RunDirectory.write("another capture", to: Product.numbers.file(in: run))
+    #expect(try open(more) == [.numbers, .measurement])
+    #expect(try carryOut(more, [.configuration], worker) == [] && open(more) == [])
+    try FileManager.default.removeItem(atPath: Product.evaluation.file(in: run))
+    #expect(try open(more) == [.evaluation])
+  }
+
+  /// A run that another process has finished since the plan was made is left as it is.
+  @Test func whatIsThereIsNotRemoved() throws {
+    let reproduction = try reproduction()
+    let key = RunKey("wrn", "cifar10", "etf")
+    let planned = try #require(try reproduction.plan([.figure7]).runs.first { $0.key == key })
+    let worker = StandIn()
+    #expect(try carryOut(reproduction, [.figure7], worker) == [])
+    let before = worker.log.withLock { $0.trained.count }
+    #expect(planned.state == .missing && reproduction.store.state(of: planned.directory) == .finished)
+    try reproduction.carryOut(
+      planned, threads: 0, [], { request, _ in try worker.perform(request) }, { _ in })
+    #expect(worker.log.withLock { $0.trained.count } == before)
+    // Metrics without a configuration are somebody's.
+    try FileManager.default.removeItem(atPath: planned.directory.configuration)
+    #expect {
+      try reproduction.carryOut(
+        planned, threads: 0, [], { request, _ in try worker.perform(request) }, { _ in })
+    } throws: { "\($0)".contains("has no config.yaml, but states or metrics") }
+    #expect(FileManager.default.fileExists(atPath: planned.directory.metrics))
+  }
+
+  @Test func triplesDiffer() throws {
+    var configuration = Configuration()
+    configuration.data.classes = [0, 1, 4, 6, 8]
+    func drawn(_ numbers: ClosedRange<Int>) -> [[String]] {
+      numbers.map { Product.triple($0, configuration).map(\.description) }
     }
-    try touch(Product.numbers.file(in: run), 50)
-    #expect(try open() == [.measurement])
-    try touch(run.weights, 100)
-    #expect(try open() == [.numbers, .measurement])
+    #expect(Set(drawn(1...6)).count == 6 && Set(drawn(1...10)).count == 10)
+    #expect(drawn(1...6) == Array(drawn(1...10).prefix(6)))
+    #expect(
+      drawn(1...12).allSatisfy { Set($0).count == 3 && Set($0).isSubset(of: ["0", "1", "4", "6", "8"]) })
+    configuration.data.classes = [3, 5, 7]
+    #expect(drawn(1...2) == [["3", "5", "7"], ["3", "5", "7"]])
+    configuration.data.classes = []
+    configuration.data.dataset = .cifar100
+    #expect(Set(drawn(1...6).flatMap { $0 }).count > 12)
   }
 
   @Test func sideBySide() throws {
@@ -210,25 +257,23 @@ private final class StandIn: Sendable {
     #expect(seeds == seeds.sorted())
   }
 
+  private static let sweep = """
+    base: {epochs: 2}
+    sweeps:
+      - for: {network: wrn}
+        vary: {optimizer.learning_rate: [0.1, 0.2, 0.3]}
+    """
+
   /// The best candidate decides for all runs of its network and data set, and is itself one of them.
-  @Test(arguments: [false, true]) func sweeps(isCut: Bool) throws {
-    let text = """
-      base: {epochs: 2}
-      sweeps:
-        - for: {network: wrn}
-          vary: {optimizer.learning_rate: [0.1, 0.2, 0.3]}
-      """
-    let reproduction = try reproduction(text)
+  @Test func sweeps() throws {
+    let reproduction = try reproduction(Self.sweep)
     let plan = try reproduction.plan([.figure2])
     #expect(plan.candidates.count == 3 && plan.runs.isEmpty && plan.waiting == 3)
-    if isCut {
-      // One of the candidates fails once: nothing is chosen from the others alone.
-      let first = StandIn(
-        accuracy: { $0.optimizer.learningRate },
-        fate: { _ in Failure(.internalError, "diverged") })
-      #expect(try carryOut(reproduction, [.figure2], first).count == 3)
-      #expect(try reproduction.plan([.figure2]).waiting == 3)
-    }
+    // Nothing is chosen while one has failed for a reason that may pass.
+    let failing = StandIn(
+      accuracy: { $0.optimizer.learningRate }, fate: { _ in Failure(.internalError, "full") })
+    #expect(try carryOut(reproduction, [.figure2], failing).count == 3)
+    #expect(try reproduction.plan([.figure2]).waiting == 3)
     let worker = StandIn(accuracy: { 1 - abs($0.optimizer.learningRate - 0.2) })
     #expect(try carryOut(reproduction, [.figure2], worker) == [])
     let log = worker.log.withLock { $0 }
@@ -237,6 +282,22 @@ private final class StandIn: Sendable {
     for variant in ["mixup", "mse", "baseline"] {
       let run = try #require(try reproduction.run(of: RunKey("wrn", "cifar10", variant)))
       #expect(try run.loadConfiguration().optimizer.learningRate == 0.2)
+    }
+  }
+
+  /// A candidate that diverged has lost; if all have, that is said.
+  @Test(arguments: [0.25, 0.05]) func divergingCandidates(limit: Double) throws {
+    let reproduction = try reproduction(Self.sweep)
+    let worker = StandIn(
+      accuracy: { $0.optimizer.learningRate }, diverges: { $0.optimizer.learningRate > limit })
+    if limit > 0.1 {
+      #expect(try carryOut(reproduction, [.figure2], worker) == ["wrn-cifar10-mixup-sweep-3"])
+      let run = try #require(try reproduction.run(of: RunKey("wrn", "cifar10", "mse")))
+      #expect(try run.loadConfiguration().optimizer.learningRate == 0.2)
+    } else {
+      #expect {
+        try carryOut(reproduction, [.figure2], worker)
+      } throws: { "\($0)".contains("every candidate of the sweep for wrn-cifar10-mixup diverged") }
     }
   }
 
@@ -249,6 +310,10 @@ private final class StandIn: Sendable {
     #expect(places.settings("cifar10") == ["data.dataset=folder", "data.path=\(root)/cifar10-jpeg"])
     #expect(places.settings("cifar100") == ["data.path=\(root)/cifar100-head"])
     #expect(places.settings("fashion-mnist").isEmpty)
+    try RunDirectory.makeDirectory(directory.file("empty"))
+    #expect { try DataPlaces(directory.file("empty")) } throws: {
+      "\($0)".contains("holds neither cifar10 nor cifar100")
+    }
     #expect { try DataPlaces("/no/such") } throws: { ($0 as? Failure)?.status == .missing }
   }
 }

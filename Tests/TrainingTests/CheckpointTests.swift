@@ -130,7 +130,13 @@ import Torch
     try RunDirectory.append(Data("{\"epoch\":3,\"st".utf8), to: run.metrics)
     try Data().write(to: URL(fileURLWithPath: run.weights + ".partial-99999999"))
     for hasState in [true, false] {
-      if !hasState { for state in run.states { try FileManager.default.removeItem(atPath: state) } }
+      if !hasState {
+        for state in run.states { try FileManager.default.removeItem(atPath: state) }
+        // Two epochs without a state: one was there, and is lost.
+        #expect(try refusal(run).reason.contains("has no state to go on from, though 2 epochs were trained"))
+        #expect(try run.metricRows().count == 2)
+        try run.keepMetrics(throughEpoch: 1)
+      }
       let copy = RunDirectory(fixture.directory.file(hasState ? "with" : "without"))
       try FileManager.default.copyItem(atPath: run.path, toPath: copy.path)
       _ = try TrainingRun.resume(copy, command: [], report: { _ in })
