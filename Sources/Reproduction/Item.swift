@@ -212,15 +212,25 @@ public enum Product: Hashable, Sendable, Comparable {
     }
     var request = CaptureRequest(directory: run.path, name: name, options: options)
     if self == .trajectories { request.trajectories = CaptureRequest.Trajectories() }
-    if case .triple(let number) = self { request.classes = Self.triple(number, configuration) }
+    if case .triple(let number) = self {
+      request.classes = Self.triple(number, configuration)
+      // Of classes that are not known here, the worker draws three.
+      if request.classes.isEmpty { request.seed = 1000 * (configuration.seed + 1) + number }
+    }
     return request
   }
 
-  /// Three classes, other ones for every number as long as there are others.
+  /// Three classes, other ones for every number as long as there are others; none where it is not known
+  /// which there are.
   static func triple(_ number: Int, _ configuration: Configuration) -> [Configuration.ClassChoice] {
     let data = configuration.data
-    // Folders are CIFAR's here; other sizes are told by their choice of classes.
-    let count = data.dataset == .cifar100 || data.path.contains("cifar100") ? 100 : 10
+    let count =
+      switch data.dataset {
+      case .cifar100: 100
+      case .cifar10, .fashionMNIST: 10
+      case .folder: data.path.contains("cifar100") ? 100 : data.path.contains("cifar10") ? 10 : 0
+      case .idx: 0
+      }
     let classes =
       data.classes.isEmpty ? (0..<count).map { Configuration.ClassChoice.number($0) } : data.classes
     guard classes.count > 3 else { return classes }

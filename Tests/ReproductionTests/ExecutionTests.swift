@@ -242,6 +242,8 @@ private final class StandIn: Sendable {
     configuration.data.classes = [3, 5, 7]
     #expect(drawn(1...2) == [["3", "5", "7"], ["3", "5", "7"]])
     configuration.data.classes = []
+    configuration.data.dataset = .idx
+    #expect(drawn(1...2) == [[], []])
     configuration.data.dataset = .cifar100
     #expect(Set(drawn(1...6).flatMap { $0 }).count > 12)
   }

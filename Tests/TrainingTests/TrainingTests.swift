@@ -126,7 +126,8 @@ import Torch
     #expect(failure?.status == .internalError)
     #expect(failure?.reason.contains("of epoch 1, with learning rate 1e+30") == true)
     #expect(failure?.remedies.first?.contains("optimizer.learning_rate=2.5e+29") == true)
-    #expect(try fixture.manifest(RunDirectory(fixture.directory.file("run")))["state"] as? String == "failed")
+    #expect(
+      try fixture.manifest(RunDirectory(fixture.directory.file("run")))["state"] as? String == "diverged")
   }
 
   @Test func nothingIsLeftBehind() throws {
