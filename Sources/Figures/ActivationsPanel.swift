@@ -56,15 +56,19 @@ struct ActivationsPanel {
   /// Whether all same-class mixtures of a class lie in one place, and need a large mark above the row.
   var isSameClassCollapsed = false
 
-  /// Mean distance of the same-class means from the origin; of all points' where there are none.
-  var radius: Double {
+  /// Distances of the same-class means from the origin; of all points' where there are none.
+  private var vertexDistances: [Double] {
     let same = points.filter { $0.kind == ActivationPoint.sameClass }
-    let groups = Dictionary(grouping: same.isEmpty ? points : same, by: \.first).values
-    let distances = groups.map { group in
+    return Dictionary(grouping: same.isEmpty ? points : same, by: \.first).values.map { group in
       let x = group.reduce(0) { $0 + $1.x } / Double(group.count)
       let y = group.reduce(0) { $0 + $1.y } / Double(group.count)
       return (x * x + y * y).squareRoot()
     }
+  }
+
+  /// Their mean.
+  var radius: Double {
+    let distances = vertexDistances
     return distances.reduce(0, +) / Double(max(1, distances.count))
   }
 
@@ -82,14 +86,7 @@ struct ActivationsPanel {
 
   /// The rows, scaled to reach just beyond the same-class means, and by how much.
   var scaledRows: (scale: Double, rows: [ClassifierRow]) {
-    let same = points.filter { $0.kind == ActivationPoint.sameClass }
-    let shown = same.isEmpty ? points : same
-    let radius =
-      Dictionary(grouping: shown, by: \.first).values.map { group in
-        let x = group.reduce(0) { $0 + $1.x } / Double(group.count)
-        let y = group.reduce(0) { $0 + $1.y } / Double(group.count)
-        return (x * x + y * y).squareRoot()
-      }.max() ?? 1
+    let radius = vertexDistances.max() ?? 1
     let longest = rows.map { ($0.x * $0.x + $0.y * $0.y).squareRoot() }.max() ?? 1
     let scale = longest > 0 && radius > 0 ? 1.25 * radius / longest : 1
     let scaled = rows.map { row in

@@ -203,6 +203,7 @@ public struct CalibrationFigure: Figure, Sendable {
 public struct Evaluation: Decodable, Sendable {
   /// A bin of confidence.
   public struct Bin: Decodable, Sendable {
+    public let lower, upper: Double
     public let count: Int
     public let accuracy, confidence: Double
   }

@@ -67,7 +67,8 @@ public struct MixupConfiguration: Codable, Sendable, Equatable {
     let same = activations.sameClass
     let labels = same.map { activations.labels[$0] }
     let features = activations.features.indexSelected(Tensor(same))
-    sameClassAlignment = try Self.alignment(features, labels, activations)
+    sameClassAlignment =
+      try SameClassAlignment(features: features, labels: labels, classifier: activations.classifier).mean
     let groups = try ClassGroups(features, labels, classes: classes)
     sameClassSamples = same.count
     sameClassEtfError = try groups.etfError()
@@ -121,12 +122,6 @@ public struct MixupConfiguration: Codable, Sendable, Equatable {
     }
   }
 
-  private static func alignment(_ features: Tensor, _ labels: [Int], _ activations: MixedActivations) throws
-    -> Double
-  {
-    try SameClassAlignment(features: features, labels: labels, classifier: activations.classifier).mean
-  }
-
   /// Of two samples of equal size: the mean distance of their order statistics.
   private static func transport(_ logits: Tensor, _ samples: [Int], _ activations: MixedActivations) throws
     -> Double
@@ -171,13 +166,7 @@ struct ClassGroups {
 
   /// ‖G/‖G‖_F − (I − 11ᵀ/C)/√(C−1)‖_F, G the Gram matrix of the centred means.
   func etfError() throws -> Double {
-    let gram = centredMeans.matmul(centredMeans.transposed())
-    let ideal = (0..<classes * classes).map { index -> Double in
-      ((index / classes == index % classes ? 1 : 0) - 1 / Double(classes)) / Double(classes - 1).squareRoot()
-    }
-    let difference =
-      gram / gram.norm([0, 1], keepDimensions: true) - Tensor(ideal, shape: [classes, classes])
-    return try checkingErrors { try difference.norm([0, 1]).item() }
+    try checkingErrors { try simplexETFError(centredMeans.array(Double.self), classes: classes) }
   }
 
   /// tr(Σ_B⁺ Σ_W)/C, with Σ_W the mean over samples and Σ_B the mean over classes.

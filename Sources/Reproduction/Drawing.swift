@@ -136,10 +136,12 @@ extension Reproduction {
         }
       }
       let rows = try groups.map { keys in
-        let found = try keys.map { try MeasuredNumbers(path: Product.measurement.file(in: finished($0))) }
+        let found = try keys.map {
+          try MeasuredConfiguration(path: Product.measurement.file(in: finished($0)))
+        }
         return Table.Row(
           name: "\(try networkName(keys[0])), \(try datasetName(keys[0])), \(Self.titles[keys[0].variant]!)",
-          cells: MeasuredNumbers.columns.map { name, value in
+          cells: MeasuredConfiguration.columns.map { name, value in
             let values = found.compactMap(value)
             return Table.Cell(
               column: name, measured: values.isEmpty ? nil : Measured(values), decimals: 3)
@@ -228,27 +230,9 @@ extension Reproduction {
   }
 }
 
-/// What is read back of a measurement for the table of numbers.
-private struct MeasuredNumbers: Decodable {
-  struct Elongation: Decodable {
-    let lambda, epsilon, epsilonAtGap: Double
-  }
-  struct Numbers: Decodable {
-    let sameClassAlignment, sameClassEtfError, sameClassVariability, channelTightness: Double
-    let theoryGap, convexityR2: Double
-    let confidenceTransport: Double?
-    let elongation: [Elongation]
-  }
-  let configuration: Numbers
-
-  init(path: String) throws {
-    guard let data = FileManager.default.contents(atPath: path),
-      let value = try? JSONDecoder.collapse.decode(Self.self, from: data)
-    else { throw Failure(.badData, "\(path) is not a measurement.") }
-    self = value
-  }
-
-  static var columns: [(String, (MeasuredNumbers) -> Double?)] {
+extension MeasuredConfiguration {
+  /// The columns of the table of numbers.
+  fileprivate static var columns: [(String, (MeasuredConfiguration) -> Double?)] {
     [
       ("same-class alignment", { $0.configuration.sameClassAlignment }),
       ("same-class ETF error", { $0.configuration.sameClassEtfError }),
@@ -265,7 +249,7 @@ private struct MeasuredNumbers: Decodable {
   }
 
   /// Mean elongation of some of the bins.
-  private func mean(_ value: (Elongation) -> Double, _ isMeant: (Double) -> Bool) -> Double? {
+  private func mean(_ value: (Numbers.Elongation) -> Double, _ isMeant: (Double) -> Bool) -> Double? {
     let values = configuration.elongation.filter { isMeant($0.lambda) }.map(value)
     return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
   }

@@ -40,6 +40,18 @@ public struct Speeds {
   }
 }
 
+extension Configuration.Data {
+  /// How many classes the whole data set has, as far as its name tells; a folder may hold anything.
+  var knownClasses: Int? {
+    switch dataset {
+    case .cifar100: 100
+    case .cifar10, .fashionMNIST: 10
+    case .folder: path.contains("cifar100") ? 100 : path.contains("cifar10") ? 10 : nil
+    case .idx: nil
+    }
+  }
+}
+
 /// Sizes of a configuration's data, as far as they are known without reading them.
 private struct DataShape {
   let size: Int
@@ -51,8 +63,7 @@ private struct DataShape {
   init(_ configuration: Configuration) {
     let data = configuration.data
     let isFashion = data.dataset == .fashionMNIST
-    // A folder may hold anything; those of this programme hold CIFAR.
-    let allClasses = data.dataset == .cifar100 || data.path.contains("cifar100") ? 100 : 10
+    let allClasses = data.knownClasses ?? 10
     size = data.imageSize > 0 ? data.imageSize : isFashion ? 28 : 32
     channels = isFashion ? 1 : 3
     classes = data.classes.isEmpty ? allClasses : data.classes.count

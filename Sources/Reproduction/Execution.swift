@@ -15,6 +15,11 @@ extension Reproduction {
     case failed(run: String, Failure)
   }
 
+  /// Threads of each of several jobs; 0, which is all, for one.
+  public static func threads(jobs: Int) -> Int {
+    jobs > 1 ? max(1, ProcessInfo.processInfo.activeProcessorCount / jobs) : 0
+  }
+
   /// How requests are carried out: tells of what happens, and gives the JSON of the result.
   public typealias Performer = @Sendable (WorkerRequest, (WorkerEvent) -> Void) throws -> String
 
@@ -48,7 +53,7 @@ extension Reproduction {
     _ report: @escaping @Sendable (Event) -> Void
   ) throws -> [String] {
     let work = WorkList(runs)
-    let threads = jobs > 1 ? max(1, ProcessInfo.processInfo.activeProcessorCount / jobs) : 0
+    let threads = Self.threads(jobs: jobs)
     let telling = Mutex(())
     let tell: @Sendable (Event) -> Void = { event in telling.withLock { _ in report(event) } }
     let group = DispatchGroup()

@@ -224,15 +224,9 @@ public enum Product: Hashable, Sendable, Comparable {
   /// which there are.
   static func triple(_ number: Int, _ configuration: Configuration) -> [Configuration.ClassChoice] {
     let data = configuration.data
-    let count =
-      switch data.dataset {
-      case .cifar100: 100
-      case .cifar10, .fashionMNIST: 10
-      case .folder: data.path.contains("cifar100") ? 100 : data.path.contains("cifar10") ? 10 : 0
-      case .idx: 0
-      }
     let classes =
-      data.classes.isEmpty ? (0..<count).map { Configuration.ClassChoice.number($0) } : data.classes
+      data.classes.isEmpty
+      ? (0..<(data.knownClasses ?? 0)).map { Configuration.ClassChoice.number($0) } : data.classes
     guard classes.count > 3 else { return classes }
     var stream = RandomStream(seed: UInt64(configuration.seed)).split("triples")
     var drawn: [[Int]] = []

@@ -75,12 +75,16 @@ public struct Reproduction: Sendable {
     // Seed by seed: whoever stops half-way has every run once.
     let bySeed = Dictionary(grouping: keys, by: \.seed).sorted { $0.key < $1.key }.flatMap(\.value)
     for key in bySeed {
-      guard let chosen = try chosen(for: key, &candidates, &order.candidates) else {
+      let configuration: Configuration
+      switch try choice(for: key) {
+      case .open(let runs):
         waiting += 1
+        for run in runs where candidates.updateValue(run, forKey: run.directory.path) == nil {
+          order.candidates.append(run.directory.path)
+        }
         continue
+      case .made(let chosen): configuration = try self.configuration(of: key, chosen)
       }
-      let configuration = try programme.configuration(
-        of: key, chosen: chosen, data: data.settings(key.dataset))
       // Two keys may ask for the same: an α of 1 is the default.
       let identity = try RunStore.identity(of: configuration)
       let before = runs[identity]
@@ -95,18 +99,16 @@ public struct Reproduction: Sendable {
   }
 
   /// The run of a key, if its sweep has chosen.
-  public func run(of key: RunKey) throws -> RunDirectory? {
-    var (candidates, order): ([String: PlannedRun], [String]) = ([:], [])
-    guard let chosen = try chosen(for: key, &candidates, &order) else { return nil }
-    return try store.run(
-      programme.configuration(of: key, chosen: chosen, data: data.settings(key.dataset)))
-  }
+  public func run(of key: RunKey) throws -> RunDirectory? { try configuration(of: key).map(store.run) }
 
   /// The configuration of a key, if its sweep has chosen.
   public func configuration(of key: RunKey) throws -> Configuration? {
-    var (candidates, order): ([String: PlannedRun], [String]) = ([:], [])
-    guard let chosen = try chosen(for: key, &candidates, &order) else { return nil }
-    return try programme.configuration(of: key, chosen: chosen, data: data.settings(key.dataset))
+    guard case .made(let chosen) = try choice(for: key) else { return nil }
+    return try configuration(of: key, chosen)
+  }
+
+  private func configuration(of key: RunKey, _ chosen: [String]) throws -> Configuration {
+    try programme.configuration(of: key, chosen: chosen, data: data.settings(key.dataset))
   }
 
   private func planned(
@@ -125,39 +127,41 @@ public struct Reproduction: Sendable {
       products: missing.sorted())
   }
 
-  /// What the sweep of a key's network and data set has chosen: nothing where there is none, nil where
-  /// candidates have still to be trained, which are then added.
-  private func chosen(
-    for key: RunKey, _ candidates: inout [String: PlannedRun], _ order: inout [String]
-  ) throws -> [String]? {
-    guard let sweep = programme.sweeps.last(where: { $0.condition.allows(key) }) else { return [] }
+  /// What a sweep says.
+  private enum Choice {
+    /// The settings of the best candidate; none where nothing is swept over.
+    case made([String])
+    /// Candidates that have still to be trained.
+    case open([PlannedRun])
+  }
+
+  /// What the sweep of a key's network and data set has chosen.
+  private func choice(for key: RunKey) throws -> Choice {
+    guard let sweep = programme.sweeps.last(where: { $0.condition.allows(key) }) else { return .made([]) }
     // The runs with mixup are swept over; all others repeat the best of them.
     let swept = RunKey(key.network, key.dataset, "mixup")
     var best: (accuracy: Double, assignments: [String])?
-    var isComplete = true
+    var open: [PlannedRun] = []
     for (number, assignments) in sweep.candidates.enumerated() {
-      let configuration = try programme.configuration(
-        of: swept, chosen: assignments, data: data.settings(key.dataset))
-      let name = "\(swept)-sweep-\(number + 1)"
-      let run = try planned(name, swept, configuration, [])
+      let run = try planned(
+        "\(swept)-sweep-\(number + 1)", swept, configuration(of: swept, assignments), [])
       // It has lost.
       if run.state == .diverged { continue }
       guard run.state == .finished else {
-        isComplete = false
-        if candidates.updateValue(run, forKey: run.directory.path) == nil { order.append(run.directory.path) }
+        open.append(run)
         continue
       }
       let row = try run.directory.metricRows().last
       let accuracy = (sweep.usesValidation ? row?.validationAccuracy : row?.testAccuracy) ?? -1
       if accuracy > best?.accuracy ?? -2 { best = (accuracy, assignments) }
     }
-    guard isComplete else { return nil }
+    guard open.isEmpty else { return .open(open) }
     guard let best else {
       throw Failure(
         .internalError, "every candidate of the sweep for \(swept) diverged.",
         remedies: ["Choose lower learning rates under sweeps in the scale's file."])
     }
-    return best.assignments
+    return .made(best.assignments)
   }
 }
 

@@ -40,30 +40,24 @@ struct EvaluateCommand: ParsableCommand {
       .evaluate(directory: directory, weights: network.weights, device: network.device), handle: display.show)
     display.clear()
     if output.json { return print(json) }
-    let report = try JSONDecoder.collapse.decode(Report.self, from: Data(json.utf8))
+    let report = try JSONDecoder.collapse.decode(Evaluation.self, from: Data(json.utf8))
     print(report.text)
   }
+}
 
-  private struct Report: Decodable {
-    struct Bin: Decodable {
-      let lower, upper, accuracy, confidence: Double
-      let count: Int
+extension Evaluation {
+  /// For people.
+  fileprivate var text: String {
+    let head = String(
+      format:
+        "accuracy %.2f %%\nnegative log-likelihood %.4f\nexpected calibration error %.4f\nBrier score %.4f",
+      100 * accuracy, nll, ece, brier)
+    let rows = bins.filter { $0.count > 0 }.map {
+      String(
+        format: "%.3f to %.3f  %8d  %9.4f  %10.4f", $0.lower, $0.upper, $0.count, $0.accuracy, $0.confidence
+      )
     }
-    let accuracy, nll, ece, brier: Double
-    let bins: [Bin]
-
-    var text: String {
-      let head = String(
-        format:
-          "accuracy %.2f %%\nnegative log-likelihood %.4f\nexpected calibration error %.4f\nBrier score %.4f",
-        100 * accuracy, nll, ece, brier)
-      let rows = bins.filter { $0.count > 0 }.map {
-        String(
-          format: "%.3f to %.3f  %8d  %9.4f  %10.4f", $0.lower, $0.upper, $0.count, $0.accuracy, $0.confidence
-        )
-      }
-      return ([head, "", "confidence         images   accuracy  confidence"] + rows).joined(separator: "\n")
-    }
+    return ([head, "", "confidence         images   accuracy  confidence"] + rows).joined(separator: "\n")
   }
 }
 

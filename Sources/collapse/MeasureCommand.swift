@@ -1,5 +1,6 @@
 import ArgumentParser
 import Experiment
+import Figures
 import Foundation
 
 struct MeasureCommand: ParsableCommand {
@@ -55,24 +56,9 @@ struct MeasureCommand: ParsableCommand {
   }
 }
 
-/// What is read back of a measurement.
-struct MeasuredConfiguration: Decodable {
-  struct Numbers: Decodable {
-    struct Elongation: Decodable {
-      let lambda, epsilon, epsilonAtGap: Double
-      let samples: Int
-    }
-    let sameClassSamples, differentClassSamples, cells: Int
-    let sameClassAlignment, sameClassEtfError, sameClassVariability, channelTightness: Double
-    let theoryGap, multiplier, featureDecay, sameClassFeatureDecay, convexityR2: Double
-    let confidenceTransport: Double?
-    let elongation: [Elongation]
-  }
-  let classes, dimension: Int
-  let configuration: Numbers
-
+extension MeasuredConfiguration {
   /// For people.
-  var text: String {
+  fileprivate var text: String {
     let numbers = configuration
     func row(_ name: String, _ value: Double, _ meaning: String) -> String {
       let shown =

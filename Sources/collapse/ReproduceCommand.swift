@@ -143,7 +143,7 @@ struct ReproduceCommand: ParsableCommand {
   /// Prints the plan, with how long it will take.
   private func announce(_ reproduction: Reproduction, _ plan: Plan, _ display: ReproductionDisplay) throws {
     var speeds = Speeds()
-    let threads = jobs > 1 ? max(1, ProcessInfo.processInfo.activeProcessorCount / jobs) : 0
+    let threads = Reproduction.threads(jobs: jobs)
     if isDryRun, output.json { return try printPlan(reproduction, plan, &speeds, threads) }
     let open = plan.open
     let done = plan.runs.count + plan.candidates.count - open.count
