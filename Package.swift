@@ -41,6 +41,7 @@ let package = Package(
     // Optimised also in debug builds, which the tests run: they would be a hundred times slower.
     .target(name: "CKernels", cxxSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-Wno-psabi"])]),
     module("Safetensors"),
+    module("Arrays", ["Safetensors", "SystemTools"]),
     module("Randomness"),
     module("SystemTools"),
     module("TensorBoard"),
@@ -62,11 +63,11 @@ let package = Package(
     module("NN", ["CKernels", "Torch"]),
     module("Models", ["NN", "Torch"]),
     module("Datasets", ["Torch", "Randomness", "Safetensors", "SystemTools"]),
-    module("Geometry", ["Theory", "Torch"]),
+    module("Geometry", ["CKernels", "Randomness", "Theory", "Torch"]),
     module(
       "Training",
       [
-        "Models", "Datasets", "Geometry", "Experiment", "NN", "Torch", "Randomness", "SystemTools",
+        "Arrays", "Models", "Datasets", "Geometry", "Experiment", "NN", "Torch", "Randomness", "SystemTools",
         "TensorBoard", "Theory",
       ]),
     .executableTarget(
@@ -80,17 +81,22 @@ let package = Package(
     .executableTarget(
       name: "collapse-worker",
       dependencies: [
-        "Training", "Models", "Datasets", "Experiment", "NN", "Safetensors", "SystemTools", "Theory", "Torch",
+        "Arrays", "Training", "Models", "Datasets", "Experiment", "NN", "Safetensors", "SystemTools",
+        "Theory",
+        "Torch",
       ],
       swiftSettings: strict),
 
     .target(
       name: "TestSupport", dependencies: ["Randomness"], path: "Tests/TestSupport", swiftSettings: strict),
-    tests("CommandTests", ["Randomness", "TestSupport", "collapse", "collapse-worker"]),
+    tests("ArraysTests", ["Arrays", "SystemTools", "TestSupport"]),
+    tests("CommandTests", ["Randomness", "SystemTools", "TestSupport", "collapse", "collapse-worker"]),
     tests("DatasetsTests", ["Datasets", "Randomness", "SystemTools", "TestSupport", "Torch"]),
     tests(
       "FiguresTests", ["Figures", "Experiment", "Randomness", "Safetensors", "TestSupport", "Theory"]),
-    tests("GeometryTests", ["Geometry", "Figures", "Randomness", "Theory", "Torch"]),
+    tests(
+      "GeometryTests", ["Geometry", "Figures", "Randomness", "Safetensors", "Theory", "Torch"],
+      fixtures: true),
     tests("ReproductionTests", ["Reproduction", "Experiment", "TestSupport"]),
     tests("SafetensorsTests", ["Safetensors"]),
     tests("ExperimentTests", ["Experiment"]),

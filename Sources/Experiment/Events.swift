@@ -11,7 +11,7 @@ public enum WorkerRequest: Codable, Sendable {
   /// Makes a capture of a run's network.
   case capture(CaptureRequest)
   /// Measures a file of activations.
-  case measure(file: String)
+  case measure(MeasureRequest)
   /// Looks a data set up, fetching it if asked, and verifies it.
   case data(Configuration.Data, fetch: Bool)
   /// Says what engine, devices and threads there are.

@@ -56,7 +56,7 @@ public struct Report: Sendable {
     for index in runs.indices where named[runs[index].name]!.count > 1 { runs[index].name = runs[index].path }
     if runs.count > 1 { try RunReport.compare(runs, &body, &contents) }
     for run in runs { try run.write(to: &body, &contents, isAlone: runs.count == 1) }
-    return page(body, contents, charts)
+    return HTML.page(title, body, contents, charts: charts)
   }
 
   private static func runs(in path: String) throws -> [RunDirectory] {
@@ -64,8 +64,13 @@ public struct Report: Sendable {
     return names.sorted().map { RunDirectory("\(path)/runs/\($0)") }
       .filter { FileManager.default.fileExists(atPath: $0.configuration) }
   }
+}
 
-  private func page(_ body: HTML, _ contents: Contents, _ charts: String) -> String {
+extension HTML {
+  /// A whole page that asks the network for nothing.
+  ///
+  /// - Parameter charts: JavaScript that defines `vegaEmbed`, from ``Figures/FigureRenderer``.
+  static func page(_ title: String, _ body: HTML, _ contents: Contents, charts: String) -> String {
     let date = Date().formatted(.iso8601.year().month().day())
     return """
       <!DOCTYPE html>

@@ -197,7 +197,7 @@ public enum Product: Hashable, Sendable, Comparable {
   func request(_ run: RunDirectory, _ configuration: Configuration, _ programme: Programme) -> WorkerRequest {
     switch self {
     case .evaluation: .evaluate(directory: run.path, weights: .last, device: nil)
-    case .measurement: .measure(file: Product.numbers.file(in: run))
+    case .measurement: .measure(MeasureRequest(file: Product.numbers.file(in: run)))
     default: .capture(capture(run, configuration, programme))
     }
   }

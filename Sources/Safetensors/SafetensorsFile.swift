@@ -66,6 +66,9 @@ public struct SafetensorsFile: Sendable {
   private let contents: Data
   private let start: Int
 
+  /// Place of the data section in the file.
+  public var dataStart: Int { start }
+
   /// Opens `path` and checks its header.
   ///
   /// - Throws: `SafetensorsError` if the file cannot be read, is cut short, or its header is not

@@ -1,3 +1,4 @@
+import Arrays
 import Datasets
 import Experiment
 import Foundation
@@ -63,7 +64,8 @@ import Training
       let setup = try Setup(trained: run, request.weights, device: request.device) { emit(.fetching($0, $1)) }
       let file = try setup.capture(request, in: run)
       try emit(result: ["capture": "\(run.path)/\(file)"])
-    case .measure(let file): try emit(result: Measurement(file: file))
+    case .measure(let request):
+      try emit(result: Measurement(request) { emit(.note($0)) })
     case .data(let name, let fetch): try emit(result: DataReport(name, fetch: fetch))
     case .doctor: try emit(result: EngineReport())
     case .benchmark(let benchmark): try emit(result: StepBenchmark(benchmark))
@@ -115,6 +117,7 @@ extension Failure {
     case let error as TheoryError: self.init(.badData, "\(error).")
     case let error as UnknownModel: self.init(.usage, error.description + ".")
     case let error as UnfitImages: self.init(.usage, error.description + ".")
+    case let error as ArrayError: self.init(error.isMissing ? .missing : .badData, "\(error).")
     case let error as SafetensorsError: self.init(.badData, error.description + ".")
     case let error as LoadingError: self.init(.badData, error.description + ".")
     case let error as TorchError:

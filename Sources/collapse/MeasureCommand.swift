@@ -2,34 +2,79 @@ import ArgumentParser
 import Experiment
 import Figures
 import Foundation
+import Report
+import SystemTools
 
 struct MeasureCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "measure",
-    abstract: "Measure the configuration that the activations of mixtures form.",
+    abstract: "Measure neural collapse, calibration and the configuration of mixtures on activations.",
     discussion: """
-      Takes a safetensors file with the tensors features (n×d), labels, partner_labels and lambda (n),
-      classifier (C×d) and, if there are any, logits (n×C); or a run, whose capture is such a file.
-      Every class needs same-class mixtures.
+      Takes a safetensors, npz or npy file with the arrays features (n×d) and labels (n), and, if there are any,
+      classifier (C×d), bias (C), logits or probabilities (n×C), test_features, test_labels, test_logits,
+      ood_features, features.LAYER, and for mixtures partner_labels and lambda; or a run, whose capture is such a
+      file. docs/metrics.md defines every number, docs/bring-your-own-network.md shows how to write the file.
 
       EXAMPLES
+        collapse measure features.safetensors
+        collapse measure features.npy --array labels=labels.npy --array classifier=weights.npz:fc
+        collapse measure features.npz --bootstrap 200 --report features.html
         collapse capture runs/first --class-count 0 --samples 10000 --name all
-        collapse measure runs/first --capture all
-        collapse measure features.safetensors --json
+        collapse measure runs/first --capture all --json
       """)
 
-  @Argument(help: ArgumentHelp("A safetensors file, or a run's directory.", valueName: "file"))
+  @Argument(help: ArgumentHelp("A safetensors, npz or npy file, or a run's directory.", valueName: "file"))
   var source: String
 
   @Option(name: .long, help: "Name of one of the run's captures. Default: all-classes, else activations.")
   var capture: String?
 
+  @Option(
+    name: .customLong("array"),
+    help: ArgumentHelp(
+      "Where an array is that the file lacks or names otherwise. Repeatable.",
+      valueName: "name=file|file:name|name"))
+  var arrays: [ArraySource] = []
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp("Resampled sets for 95 % intervals of every number; 0: none.", valueName: "sets"))
+  var bootstrap = 0
+
+  @Option(name: .long, help: "Of the draws of intervals, and of the halves of temperature scaling.")
+  var seed = 0
+
+  @Option(
+    name: .long, help: ArgumentHelp("Also write a self-contained page with pictures.", valueName: "file.html")
+  )
+  var report: String?
+
   @OptionGroup var output: JSONOption
 
   func run() throws {
-    let json = try WorkerProcess.run(.measure(file: file))
-    if output.json { return print(json) }
-    print(try JSONDecoder.collapse.decode(MeasuredConfiguration.self, from: Data(json.utf8)).text)
+    guard bootstrap == 0 || bootstrap >= 20 else {
+      throw Failure(.usage, "--bootstrap \(bootstrap): an interval needs 20 sets or more, 200 are usual.")
+    }
+    var request = MeasureRequest(file: try file)
+    for array in arrays {
+      guard request.sources.updateValue(array.source, forKey: array.name) == nil else {
+        throw Failure(.usage, "--array \(array.name)=… is given twice.")
+      }
+    }
+    request.resamples = bootstrap
+    request.seed = seed
+    let display = Display(quiet: output.json || isatty(STDERR_FILENO) == 0)
+    let json = try WorkerProcess.run(.measure(request)) { event in
+      if case .note(let text) = event { display.passing(text + " …") } else { display.show(event) }
+    }
+    display.clear()
+    let numbers = try MeasuredNumbers(json: json)
+    if let report {
+      try MeasurementReport(numbers).write(
+        to: report, renderer: FigureRenderer(project: ProgramLocation.project))
+    }
+    print(output.json ? json : MeasurementTable(numbers).text)
+    if let report, !output.json { print("\n\(report)") }
   }
 
   private var file: String {
@@ -56,6 +101,85 @@ struct MeasureCommand: ParsableCommand {
   }
 }
 
+/// `NAME=SOURCE`.
+struct ArraySource: ExpressibleByArgument {
+  let name: String
+  let source: String
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+    guard parts.count == 2 else { return nil }
+    (name, source) = (parts[0], parts[1])
+  }
+}
+
+/// Numbers as a terminal shows them.
+private struct MeasurementTable {
+  let text: String
+
+  init(_ numbers: MeasuredNumbers) {
+    var lines = [
+      "\(numbers.samples) features of length \(numbers.dimension) in \(numbers.classes) classes, \(numbers.file)"
+    ]
+    lines += numbers.notes.map { "Note: \($0)." }
+    if !numbers.isBalanced {
+      lines.append(
+        "Global mean: that of the class means; in brackets that of all samples, where it makes a difference.")
+    }
+    for section in MetricGlossary.sections {
+      let rows = section.entries.compactMap { Self.row(section, $0, numbers) }
+      guard !rows.isEmpty else { continue }
+      if !section.title.isEmpty { lines += ["", section.title] }
+      lines += rows
+    }
+    if !numbers.layers.isEmpty { lines += Self.layers(numbers.layers) }
+    if let configuration = numbers.configuration {
+      lines += ["", "Configuration of mixtures", configuration.text]
+    }
+    text = lines.joined(separator: "\n")
+  }
+
+  private static func row(
+    _ section: MetricGlossary.Section, _ entry: MetricGlossary.Entry, _ numbers: MeasuredNumbers
+  ) -> String? {
+    let path = section.path(entry)
+    guard let value = numbers.values[path] else { return nil }
+    var text = "  " + entry.name.padding(toLength: 32, withPad: " ", startingAt: 0) + shown(value)
+    if let ends = numbers.intervals[path], ends.count == 2 {
+      text += " [\(shown(ends[0])), \(shown(ends[1]))]"
+    }
+    if section.level == "unweighted", let other = numbers.values["weighted.\(entry.name)"],
+      abs(other - value) > 1e-9 * max(1, abs(value))
+    {
+      text += " (\(shown(other)))"
+    }
+    let width = numbers.intervals.isEmpty ? (numbers.isBalanced ? 46 : 57) : 66
+    return text.padding(toLength: max(width, text.count + 2), withPad: " ", startingAt: 0) + entry.meaning
+  }
+
+  /// Four significant digits.
+  private static func shown(_ value: Double) -> String {
+    if value == value.rounded(), abs(value) < 1e6 { return String(format: "%.0f", value) }
+    return abs(value) >= 1e-3 && abs(value) < 1e5
+      ? String(format: "%.4f", value) : String(format: "%.3e", value)
+  }
+
+  private static func layers(_ layers: [MeasuredNumbers.Layer]) -> [String] {
+    let columns = [
+      ("nc1_pinv", "unweighted.nc1_pinv"), ("cdnv", "cdnv"), ("etf_error", "unweighted.nc2_etf_error"),
+      ("nc3_cosine", "unweighted.nc3_cosine_mean"), ("agreement", "nc4_ncc_agreement_bias"),
+      ("ncc_accuracy", "nc4_ncc_accuracy"),
+    ].filter { column in layers.contains { $0.values[column.1] != nil } }
+    func cell(_ text: String) -> String { text.padding(toLength: 14, withPad: " ", startingAt: 0) }
+    let head = "  " + cell("layer") + cell("width") + columns.map { cell($0.0) }.joined()
+    return ["", "Layers", head]
+      + layers.map { layer in
+        "  " + cell(layer.name) + cell("\(layer.dimension)")
+          + columns.map { cell(layer.values[$0.1].map(shown) ?? "") }.joined()
+      }
+  }
+}
+
 extension MeasuredConfiguration {
   /// For people.
   fileprivate var text: String {
@@ -63,12 +187,12 @@ extension MeasuredConfiguration {
     func row(_ name: String, _ value: Double, _ meaning: String) -> String {
       let shown =
         abs(value) >= 1e-3 || value == 0 ? String(format: "%.4f", value) : String(format: "%.2e", value)
-      return name.padding(toLength: 24, withPad: " ", startingAt: 0)
+      return "  " + name.padding(toLength: 24, withPad: " ", startingAt: 0)
         + shown.padding(toLength: 12, withPad: " ", startingAt: 0) + meaning
     }
     var lines = [
-      "\(numbers.sameClassSamples) same-class and \(numbers.differentClassSamples) different-class mixtures of "
-        + "\(classes) classes in \(numbers.cells) cells, features of length \(dimension)", "",
+      "  \(numbers.sameClassSamples) same-class and \(numbers.differentClassSamples) different-class mixtures in "
+        + "\(numbers.cells) cells",
       row("same-class alignment", numbers.sameClassAlignment, "1: class means point along the classifier"),
       row("same-class ETF error", numbers.sameClassEtfError, "0: class means form a simplex ETF"),
       row("same-class variability", numbers.sameClassVariability, "0: each class is one point"),
@@ -84,9 +208,9 @@ extension MeasuredConfiguration {
       lines.append(row("confidence transport", transport, "0: p_i/(p_i + p_i′) is distributed as λ"))
     }
     if !numbers.elongation.isEmpty {
-      lines += ["", "weight of class i       elongation  at the gap's λ_H  samples"]
+      lines += ["", "  weight of class i       elongation  at the gap's λ_H  samples"]
       lines += numbers.elongation.map {
-        String(format: "%-24.3f%-12.4f%-18.4f%d", $0.lambda, $0.epsilon, $0.epsilonAtGap, $0.samples)
+        String(format: "  %-24.3f%-12.4f%-18.4f%d", $0.lambda, $0.epsilon, $0.epsilonAtGap, $0.samples)
       }
     }
     return lines.joined(separator: "\n")

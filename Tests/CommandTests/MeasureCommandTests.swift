@@ -35,7 +35,7 @@ import Testing
     try run("measure", "run", "--capture", "none").expectFailure(66, ["run has no capture none"])
     try run("measure", "run/captures/all.safetensors", "--capture", "all").expectFailure(64, ["is a file"])
     try run("measure", "run/checkpoints/last.safetensors").expectFailure(
-      65, ["holds no tensor named"])
+      65, ["holds no array named"])
     let whole = try fixture.contents("run/captures/all.safetensors")
     try fixture.directory.write(Array(whole.prefix(whole.count - 100)), to: "cut.safetensors")
     try run("measure", "cut.safetensors").expectFailure(65, ["cut.safetensors", "is cut short"])

@@ -151,7 +151,7 @@ func simplexETF(classes: Int, dimension: Int, multiplier: Double = 1, seed: UInt
 
   @Test func refusesWhatIsNotANumber() {
     #expect { try Calibration(logits: Tensor([Double.nan, 1], shape: [1, 2]), labels: [0]) } throws: {
-      "\($0)".contains("not finite")
+      "\($0)".contains("row 0, column 0 is nan")
     }
     #expect(throws: TorchError.self) { try Calibration(logits: .ones([2, 2]), labels: [0, 2]) }
   }

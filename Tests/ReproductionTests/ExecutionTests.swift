@@ -59,8 +59,8 @@ private final class StandIn: Sendable {
     case .evaluate:
       log.withLock { $0.made.append("evaluation") }
       return "{}"
-    case .measure(let file):
-      #expect(FileManager.default.fileExists(atPath: file))
+    case .measure(let request):
+      #expect(FileManager.default.fileExists(atPath: request.file))
       log.withLock { $0.made.append("configuration") }
       return "{}"
     default: throw Failure(.internalError, "not asked for")

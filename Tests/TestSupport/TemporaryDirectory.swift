@@ -1,7 +1,7 @@
 import Foundation
 
 /// A directory of its own for a test, removed when the value goes.
-public final class TemporaryDirectory {
+public final class TemporaryDirectory: Sendable {
   /// Where it is.
   public let path: String
 

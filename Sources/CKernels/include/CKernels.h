@@ -1,6 +1,6 @@
 // Numerical kernels for the CPU that libtorch lacks: several passes over memory made one. Plain
-// pointers, no libtorch; the caller answers for sizes. Everything is computed in float32, whatever the type
-// of the elements, long sums are kept in float64 where that is said, and results depend on the thread
+// pointers, no libtorch; the caller answers for sizes. Where nothing else is said, all is computed in float32,
+// whatever the type of the elements, long sums are kept in float64 where that is said, and results depend on the thread
 // count only by rounding.
 #ifndef CKERNELS_H
 #define CKERNELS_H
@@ -89,6 +89,19 @@ void ck_bias_gelu(ck_rows rows, const void *x, const float *bias, void *y);
 /// dx = dy · gelu′(x + bias), and its sums over the rows.
 void ck_bias_gelu_gradient(ck_rows rows, const void *dy, const void *x, const float *bias, void *dx,
                            float *bias_gradient);
+
+/// Features of samples, one a row.
+typedef struct ck_samples {
+  /// Whether elements are float64 rather than float32.
+  bool is_double;
+  size_t count, dimension;
+  int32_t threads;
+} ck_samples;
+
+/// Adds to sums[label], of `dimension` each, what x − pivots[label] is for every sample, and the square of its
+/// length to squares[label]. All in float64. Labels are below `classes`.
+void ck_class_sums(ck_samples samples, const void *x, const int64_t *labels, const double *pivots,
+                   size_t classes, double *sums, double *squares);
 
 #ifdef __cplusplus
 }

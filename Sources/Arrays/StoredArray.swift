@@ -1,0 +1,168 @@
+import Foundation
+
+/// An array in a file, of which rows are read as they are wanted.
+public struct StoredArray: Sendable {
+  /// Element type.
+  public let type: ArrayType
+  /// Sizes of the dimensions, outermost first.
+  public let shape: [Int]
+  /// Its name in the file.
+  public let name: String
+  /// Whether the first index varies fastest.
+  let isFortran: Bool
+  let isBigEndian: Bool
+  /// Place of the first element.
+  let offset: Int
+  let file: OpenFile
+
+  /// Number of rows: the first dimension; 1 for a single number.
+  public var count: Int { shape.first ?? 1 }
+
+  /// Elements a row.
+  public var rowWidth: Int { shape.dropFirst().reduce(1, *) }
+
+  /// An error about this array.
+  public func failure(_ reason: String) -> ArrayError {
+    ArrayError(file: file.path, reason: "\(name) \(reason)")
+  }
+
+  /// The bytes of some rows, row-major and in the host's byte order.
+  ///
+  /// - Throws: `ArrayError` if they cannot be read.
+  public func rows(_ range: Range<Int>) throws -> Data {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "rows \(range) of \(count)")
+    let size = type.size
+    var bytes: Data
+    if isFortran, shape.count > 1 {
+      bytes = try columnMajorRows(range)
+    } else {
+      let row = rowWidth * size
+      bytes = try file.read(range.count * row, at: offset + range.lowerBound * row)
+    }
+    if isBigEndian, size > 1 { Self.reverse(&bytes, size: size) }
+    return bytes
+  }
+
+  /// Rows of an array whose first index varies fastest: a piece of each column.
+  private func columnMajorRows(_ range: Range<Int>) throws -> Data {
+    let (size, width) = (type.size, rowWidth)
+    var bytes = Data(count: range.count * width * size)
+    for column in 0..<width {
+      // Columns are numbered with the second index fastest; rows want the last one fastest.
+      var rest = column
+      var place = 0
+      var stride = width
+      for length in shape.dropFirst() {
+        stride /= max(1, length)
+        place += rest % length * stride
+        rest /= length
+      }
+      let piece = try file.read(
+        range.count * size, at: offset + (column * count + range.lowerBound) * size)
+      bytes.withUnsafeMutableBytes { target in
+        piece.withUnsafeBytes { source in
+          for row in 0..<range.count {
+            (target.baseAddress! + (row * width + place) * size)
+              .copyMemory(from: source.baseAddress! + row * size, byteCount: size)
+          }
+        }
+      }
+    }
+    return bytes
+  }
+
+  private static func reverse(_ bytes: inout Data, size: Int) {
+    bytes.withUnsafeMutableBytes { raw in
+      func swap<Word: FixedWidthInteger>(_: Word.Type) {
+        let words = raw.bindMemory(to: Word.self)
+        for index in words.indices { words[index] = words[index].byteSwapped }
+      }
+      switch size {
+      case 2: swap(UInt16.self)
+      case 4: swap(UInt32.self)
+      default: swap(UInt64.self)
+      }
+    }
+  }
+
+  /// All elements as whole numbers.
+  ///
+  /// - Throws: `ArrayError` for an element that is none, with its place.
+  public func integers() throws -> [Int] {
+    let bytes = try rows(0..<count)
+    func map<Element>(_: Element.Type, _ convert: (Element) -> Int?) throws -> [Int] {
+      try bytes.withUnsafeBytes { raw in
+        try (0..<raw.count / MemoryLayout<Element>.size).map { place in
+          let element = raw.loadUnaligned(
+            fromByteOffset: place * MemoryLayout<Element>.size, as: Element.self)
+          guard let value = convert(element) else {
+            throw failure("holds \(element) at \(place), which is no whole number that fits")
+          }
+          return value
+        }
+      }
+    }
+    switch type {
+    case .int64: return try map(Int64.self) { Int($0) }
+    case .int32: return try map(Int32.self) { Int($0) }
+    case .int16: return try map(Int16.self) { Int($0) }
+    case .int8: return try map(Int8.self) { Int($0) }
+    case .uint64: return try map(UInt64.self) { Int(exactly: $0) }
+    case .uint32: return try map(UInt32.self) { Int($0) }
+    case .uint16: return try map(UInt16.self) { Int($0) }
+    case .uint8, .bool: return try map(UInt8.self) { Int($0) }
+    case .float64: return try map(Double.self) { Int(exactly: $0) }
+    case .float32: return try map(Float.self) { Int(exactly: $0) }
+    case .float16, .bfloat16:
+      throw failure("is \(type), which cannot tell whole numbers above a few hundred apart")
+    }
+  }
+}
+
+/// A file that is open for reading, closed with its last user.
+final class OpenFile: Sendable {
+  let path: String
+  /// What is removed with it: where a member of an archive was unpacked.
+  private let isTemporary: Bool
+  private let descriptor: Int32
+  /// Bytes in it.
+  let size: Int
+
+  init(_ path: String, named shown: String? = nil, isTemporary: Bool = false) throws {
+    descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let code = errno
+    guard descriptor >= 0 else {
+      let isMissing = code == ENOENT
+      let reason = String(cString: strerror(code))
+      throw ArrayError(
+        file: shown ?? path, reason: isMissing ? "there is no such file" : "cannot be read (\(reason))",
+        isMissing: isMissing)
+    }
+    var status = stat()
+    fstat(descriptor, &status)
+    size = Int(status.st_size)
+    self.path = shown ?? path
+    self.isTemporary = isTemporary
+    // Open, it stays readable.
+    if isTemporary { unlink(path) }
+  }
+
+  deinit { close(descriptor) }
+
+  func read(_ count: Int, at offset: Int) throws -> Data {
+    var data = Data(count: count)
+    var done = 0
+    while done < count {
+      let got = data.withUnsafeMutableBytes {
+        pread(descriptor, $0.baseAddress! + done, count - done, off_t(offset + done))
+      }
+      if got < 0, errno == EINTR { continue }
+      guard got > 0 else {
+        let reason = got < 0 ? String(cString: strerror(errno)) : "the file became shorter"
+        throw ArrayError(file: path, reason: "could not be read at byte \(offset + done) (\(reason))")
+      }
+      done += got
+    }
+    return data
+  }
+}

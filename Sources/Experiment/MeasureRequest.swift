@@ -1,0 +1,20 @@
+/// Activations to be measured.
+public struct MeasureRequest: Codable, Sendable {
+  /// A safetensors, npz or npy file.
+  public var file: String
+  /// Where arrays are that the file lacks or names otherwise: a file, `FILE:NAME`, or a name in the file itself.
+  public var sources: [String: String] = [:]
+  /// Resampled sets for intervals; 0: none.
+  public var resamples = 0
+  /// Of the halves that temperature scaling fits and measures, and of resampling.
+  public var seed = 0
+
+  /// Everything of one file, by the usual names.
+  public init(file: String) { self.file = file }
+
+  /// The arrays that are looked for.
+  public static let arrayNames = [
+    "features", "labels", "logits", "probabilities", "classifier", "bias", "partner_labels", "lambda",
+    "test_features", "test_labels", "test_logits", "test_probabilities", "ood_features",
+  ]
+}

@@ -1,0 +1,57 @@
+/// Numbers with the names that files, tables and intervals give them, in the order of a table.
+///
+/// A dot in a name stands for a level of nesting: as JSON they are an object of objects. What was not measured
+/// or is undefined is not in the list.
+public struct NumberList: Sendable, Equatable, ExpressibleByDictionaryLiteral {
+  /// A number and its name.
+  public struct Entry: Sendable, Equatable {
+    public let name: String
+    public let value: Double
+
+    /// A number and its name.
+    public init(name: String, value: Double) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// The numbers, in order.
+  public private(set) var entries: [Entry] = []
+
+  /// Numbers by name, less those that are nil.
+  public init(dictionaryLiteral elements: (String, Double?)...) {
+    entries = elements.compactMap { name, value in value.map { Entry(name: name, value: $0) } }
+  }
+
+  /// Adds numbers, whose names are those of the list below a level of this name.
+  public mutating func append(_ other: NumberList, under level: String? = nil) {
+    let prefix = level.map { "\($0)." } ?? ""
+    entries += other.entries.map { Entry(name: prefix + $0.name, value: $0.value) }
+  }
+
+  /// The number of a name.
+  public subscript(name: String) -> Double? { entries.first { $0.name == name }?.value }
+}
+
+extension NumberList: Encodable {
+  private struct Name: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Name.self)
+    var levels: [String: NumberList] = [:]
+    for entry in entries {
+      let parts = entry.name.split(separator: ".", maxSplits: 1).map(String.init)
+      if parts.count == 1 {
+        try container.encode(entry.value, forKey: Name(stringValue: entry.name))
+      } else {
+        levels[parts[0], default: [:]].entries.append(Entry(name: parts[1], value: entry.value))
+      }
+    }
+    for (name, list) in levels { try container.encode(list, forKey: Name(stringValue: name)) }
+  }
+}

@@ -1,0 +1,182 @@
+import Arrays
+import Experiment
+import Foundation
+import Geometry
+import Torch
+
+/// The arrays that a measurement takes, from one file or several, read batch by batch.
+struct ActivationFile {
+  let path: String
+  private let file: ArrayFile
+  private let sources: [String: String]
+  /// Names of layers of which there are features, in order.
+  let layers: [String]
+
+  /// Bytes of a batch in `float64`.
+  private static let batchBytes = 32 << 20
+
+  /// Opens the file of a request.
+  ///
+  /// - Throws: `Failure` for an array name that is not known, `ArrayError` for a file that cannot be read.
+  init(_ request: MeasureRequest) throws {
+    path = request.file
+    file = try ArrayFile(path: path)
+    sources = request.sources
+    let layerPrefixes = ["features.", "classifier.", "bias."]
+    for name in sources.keys.sorted()
+    where !MeasureRequest.arrayNames.contains(name)
+      && !layerPrefixes.contains(where: { name.hasPrefix($0) && name.count > $0.count })
+    {
+      throw Failure(
+        .usage,
+        "--array \(name)=…: there is no array \"\(name)\" to measure."
+          + suggestion(for: name, among: MeasureRequest.arrayNames),
+        remedies: ["Those that are known: " + MeasureRequest.arrayNames.joined(separator: ", ") + "."])
+    }
+    let prefix = "features."
+    layers = Set(file.names + sources.keys).filter { $0.hasPrefix(prefix) && $0.count > prefix.count }
+      .map { String($0.dropFirst(prefix.count)) }
+      .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+  }
+
+  /// An array, or nil if there is none of this name.
+  func array(_ name: String) throws -> StoredArray? {
+    if let source = sources[name] { return try array(name, from: source) }
+    if file.names == [""] { return name == "features" ? try file.array("") : nil }
+    return file.names.contains(name) ? try file.array(name) : nil
+  }
+
+  /// An array that the user says where to find.
+  private func array(_ name: String, from source: String) throws -> StoredArray {
+    func only(_ file: ArrayFile) throws -> StoredArray {
+      try file.array(file.names.count == 1 ? file.names[0] : name)
+    }
+    if FileManager.default.fileExists(atPath: source) { return try only(ArrayFile(path: source)) }
+    if file.names.contains(source) { return try file.array(source) }
+    if let colon = source.lastIndex(of: ":") {
+      let path = String(source[..<colon])
+      if FileManager.default.fileExists(atPath: path) {
+        return try ArrayFile(path: path).array(String(source[source.index(after: colon)...]))
+      }
+    }
+    throw Failure(
+      .missing, "--array \(name)=\(source): \(source) is neither a file nor an array in \(path).",
+      remedies: ["\(path) holds \(file.names.filter { !$0.isEmpty }.joined(separator: ", "))."])
+  }
+
+  /// An array that must be there.
+  func required(_ name: String) throws -> StoredArray {
+    guard let array = try array(name) else {
+      let known = file.names.filter { !$0.isEmpty }
+      throw Failure(
+        .badData,
+        "\(path) holds no array named \(name)."
+          + (known.isEmpty ? "" : " It holds \(known.prefix(12).joined(separator: ", "))."),
+        remedies: ["--array \(name)=FILE, FILE:NAME or NAME says where it is or what it is called."])
+    }
+    return array
+  }
+
+  /// Rows of floating-point numbers, n×width.
+  ///
+  /// - Throws: `ArrayError` for another rank or type.
+  static func rows(_ array: StoredArray) throws -> StoredArray {
+    guard array.shape.count == 2 else {
+      throw array.failure("has shape \(array.shape); rows of numbers are needed, one a sample")
+    }
+    guard array.type.isFloatingPoint else {
+      throw array.failure("is \(array.type); floating-point numbers are needed")
+    }
+    return array
+  }
+
+  /// Classes of samples.
+  ///
+  /// - Throws: `ArrayError` for another shape or for what is no whole number.
+  func labels(_ name: String) throws -> [Int]? {
+    guard let array = try array(name) else { return nil }
+    guard array.shape.count == 1 || (array.shape.count == 2 && array.shape[1] == 1) else {
+      throw array.failure("has shape \(array.shape); one number a sample is needed")
+    }
+    return try array.integers()
+  }
+
+  /// Some rows of an array as a tensor.
+  static func tensor(_ array: StoredArray, _ range: Range<Int>) throws -> Tensor {
+    let type: DType =
+      switch array.type {
+      case .float64: .float64
+      case .float32: .float32
+      case .float16: .float16
+      case .bfloat16: .bfloat16
+      case .int64: .int64
+      case .int32: .int32
+      case .int16: .int16
+      case .int8: .int8
+      case .uint8, .bool: .uint8
+      case .uint16, .uint32, .uint64:
+        throw array.failure("is \(array.type); floating-point numbers are needed")
+      }
+    return try array.rows(range).withUnsafeBytes {
+      try Tensor(bytes: $0, shape: [range.count] + array.shape.dropFirst(), dtype: type).checked()
+    }
+  }
+
+  /// A small array as a tensor: a classifier or a bias.
+  func tensor(_ name: String, shape: [Int]) throws -> Tensor? {
+    guard let array = try array(name) else { return nil }
+    guard array.shape == shape else {
+      throw array.failure(
+        "has shape \(array.shape); \(shape) is needed for the features and classes there are")
+    }
+    guard array.type.isFloatingPoint else {
+      throw array.failure("is \(array.type); floating-point numbers are needed")
+    }
+    return try Self.tensor(array, 0..<array.count)
+  }
+
+  /// Rows with their classes in batches: all of them, or those at given places.
+  ///
+  /// - Parameter places: ascending; nil for all.
+  static func batches(_ array: StoredArray, labels: [Int], places: [Int]? = nil) throws -> LabelledBatches {
+    let array = try rows(array)
+    guard array.count == labels.count else {
+      throw array.failure("has \(array.count) rows, but there are \(labels.count) labels")
+    }
+    let batch = max(1, min(16_384, batchBytes / 8 / max(1, array.rowWidth)))
+    return LabelledBatches(count: places?.count ?? labels.count, width: array.rowWidth) { body in
+      var next = 0
+      for start in stride(from: 0, to: array.count, by: batch) {
+        let range = start..<min(start + batch, array.count)
+        let rows = try tensor(array, range)
+        guard let places else {
+          try body(rows, Array(labels[range]))
+          continue
+        }
+        let first = next
+        while next < places.count, places[next] < range.upperBound { next += 1 }
+        guard first < next else { continue }
+        let chosen = places[first..<next]
+        try body(
+          rows.indexSelected(Tensor(chosen.map { $0 - start })), chosen.map { labels[$0] })
+      }
+    }
+  }
+
+  /// Calls `body` with batches of rows, and the rows of a second array that belong to the same samples.
+  static func forEach(
+    _ batches: LabelledBatches, _ second: StoredArray, places: [Int]? = nil,
+    _ body: (_ rows: Tensor, _ others: Tensor, _ labels: [Int]) throws -> Void
+  ) throws {
+    var start = 0
+    try batches.forEach { rows, labels in
+      let range = start..<start + labels.count
+      start = range.upperBound
+      guard let places else { return try body(rows, tensor(second, range), labels) }
+      let chosen = Array(places[range])
+      let span = chosen[0]..<chosen[chosen.count - 1] + 1
+      let others = try tensor(second, span).indexSelected(Tensor(chosen.map { $0 - span.lowerBound }))
+      try body(rows, others, labels)
+    }
+  }
+}

@@ -1,0 +1,314 @@
+import Arrays
+import Experiment
+import Foundation
+import Geometry
+import Randomness
+import Torch
+
+/// A measurement on the way.
+struct MeasurementParts {
+  private let file: ActivationFile
+  let features: StoredArray
+  let labels: [Int]
+  let classes: Int
+  private let classifier: Tensor?
+  private let bias: Tensor?
+  /// Places of the samples that metrics of classes are measured on: of mixtures those of one class; nil: all.
+  private let places: [Int]?
+  var notes: [String] = []
+  var numbers: NumberList = [:]
+  var layers: [Measurement.Layer] = []
+  var reliability: [Calibration.Bin]?
+  var testReliability: [Calibration.Bin]?
+  var classGeometry: ClassGeometry?
+  var configuration: MixupConfiguration?
+  var intervals: [String: Bootstrap.Interval]?
+
+  /// Classes of which angles are listed one by one.
+  private static let listedClasses = 128
+  /// Logits that are computed and held where the file has none: 80 MB.
+  private static let heldLogits = 20_000_000
+  /// Features that resampling may hold: 2 GB.
+  private static let heldFeatures = 500_000_000
+
+  /// Reads what belongs together and checks it.
+  init(_ file: ActivationFile) throws {
+    self.file = file
+    features = try ActivationFile.rows(file.required("features"))
+    _ = try file.required("labels")
+    labels = try file.labels("labels") ?? []
+    guard !labels.isEmpty, features.rowWidth > 0 else { throw features.failure("has no numbers in it") }
+    guard features.count == labels.count else {
+      throw features.failure("has \(features.count) rows, but there are \(labels.count) labels")
+    }
+    let weight = try file.array("classifier")
+    let outputs = try file.array("logits") ?? file.array("probabilities")
+    let largest = labels.max() ?? 0
+    if let least = labels.firstIndex(where: { $0 < 0 }) {
+      throw features.failure("has the label \(labels[least]) in row \(least); labels number classes from 0")
+    }
+    classes = weight?.shape.first ?? outputs?.shape.dropFirst().first ?? largest + 1
+    guard largest < classes else {
+      throw features.failure(
+        "has the label \(largest) in row \(labels.firstIndex(of: largest) ?? 0), but classifier or logits are "
+          + "of \(classes) classes, 0 ..< \(classes)")
+    }
+    classifier = try file.tensor("classifier", shape: [classes, features.rowWidth])
+    bias = try file.tensor("bias", shape: [classes])
+    let partners = try file.labels("partner_labels")
+    if let partners, partners.count != labels.count {
+      throw features.failure("has \(labels.count) labels, but there are \(partners.count) partner labels")
+    }
+    let labels = labels
+    places = partners.map { partners in labels.indices.filter { labels[$0] == partners[$0] } }
+    if let places {
+      notes.append(
+        "collapse and calibration are measured on the \(places.count) mixtures of one class among "
+          + "\(labels.count)")
+    }
+  }
+
+  /// The rows of an array that belong to the samples measured.
+  private func batches(_ array: StoredArray) throws -> LabelledBatches {
+    try ActivationFile.batches(array, labels: labels, places: places)
+  }
+
+  mutating func measure(_ request: MeasureRequest, _ report: (String) -> Void) throws {
+    if places?.isEmpty == true {
+      throw TorchError(operation: "measurement", reason: "class 0 has no same-class sample")
+    }
+    if let array = try file.array("lambda"), let partners = try file.labels("partner_labels") {
+      report("measuring the configuration of mixtures")
+      try measureConfiguration(array, partners)
+    }
+    report("measuring \(places?.count ?? labels.count) features of length \(features.rowWidth)")
+    let (metrics, moments) = try measureCollapse(features, classifier, bias)
+    numbers.append(metrics.numbers)
+    if classes <= Self.listedClasses {
+      classGeometry = try ClassGeometry(moments, classifier: classifier)
+    }
+    try measureTest(moments)
+    if let other = try file.array("ood_features") { try measureForeign(other, moments) }
+    for name in file.layers {
+      report("measuring layer \(name)")
+      layers.append(try layer(name))
+    }
+    try measureCalibration(request, report)
+    if request.resamples > 0 {
+      report("measuring \(request.resamples) resampled sets")
+      try resample(request)
+    }
+  }
+
+  /// Two passes over features, with what the network predicts where that is known.
+  private func measureCollapse(_ array: StoredArray, _ classifier: Tensor?, _ bias: Tensor?) throws
+    -> (CollapseMetrics, ClassMoments)
+  {
+    let rows = try batches(array)
+    let moments = try ClassMoments(rows, classes: classes)
+    var nearest = try NearestClassMean(moments, classifier: classifier, bias: bias)
+    let logits = classifier == nil ? try outputs("") : nil
+    if let logits {
+      guard logits.rows.count == labels.count else {
+        throw logits.rows.failure("has \(logits.rows.count) rows, but there are \(labels.count) labels")
+      }
+      try ActivationFile.forEach(rows, logits.rows, places: places) { features, logits, labels in
+        try nearest.add(features, labels: labels, logits: logits)
+      }
+    } else {
+      try rows.forEach { try nearest.add($0, labels: $1) }
+    }
+    return (try CollapseMetrics(moments, nearest, classifier: classifier), moments)
+  }
+
+  private mutating func measureConfiguration(_ lambda: StoredArray, _ partners: [Int]) throws {
+    guard let classifier else {
+      notes.append("the configuration of mixtures is not measured: it needs a classifier")
+      return
+    }
+    let logits = try file.array("logits").map {
+      try ActivationFile.tensor(ActivationFile.rows($0), 0..<$0.count)
+    }
+    let lambdas = try ActivationFile.tensor(lambda, 0..<lambda.count).array(Double.self)
+    configuration = try MixupConfiguration(
+      MixedActivations(
+        features: ActivationFile.tensor(features, 0..<features.count), logits: logits, classifier: classifier,
+        labels: labels, partnerLabels: partners, lambdas: lambdas))
+  }
+
+  private func layer(_ name: String) throws -> Measurement.Layer {
+    let array = try ActivationFile.rows(file.required("features.\(name)"))
+    let classifier = try file.tensor("classifier.\(name)", shape: [classes, array.rowWidth])
+    let bias = try file.tensor("bias.\(name)", shape: [classes])
+    let metrics = try measureCollapse(array, classifier, bias).0
+    return .init(name: name, dimension: array.rowWidth, numbers: metrics.numbers)
+  }
+
+  /// NC4 of test features against the means of these.
+  private mutating func measureTest(_ moments: ClassMoments) throws {
+    guard let array = try file.array("test_features") else { return }
+    guard let testLabels = try file.labels("test_labels") else {
+      throw array.failure("is there, but test_labels is not")
+    }
+    let rows = try ActivationFile.batches(array, labels: testLabels)
+    guard rows.width == features.rowWidth else {
+      throw array.failure("has rows of \(rows.width) numbers, features of \(features.rowWidth)")
+    }
+    var nearest = try NearestClassMean(moments, classifier: classifier, bias: bias)
+    var first = 0
+    try rows.forEach {
+      try $0.checkFinite("test_features", firstRow: first)
+      try nearest.add($0, labels: $1)
+      first += $1.count
+    }
+    let counts = nearest.counts
+    func share(_ count: Int) -> Double { Double(count) / Double(counts.samples) }
+    var list: NumberList = ["nc4_ncc_accuracy": share(counts.correct)]
+    if classifier != nil {
+      list.append([
+        "nc4_ncc_agreement_bias": share(counts.agreeing),
+        "nc4_ncc_agreement_no_bias": share(counts.agreeingWithoutBias),
+        "accuracy": share(counts.classifiedCorrectly),
+      ])
+    }
+    numbers.append(list, under: "test")
+  }
+
+  /// NC5: class means against the mean of features of another distribution.
+  private mutating func measureForeign(_ array: StoredArray, _ moments: ClassMoments) throws {
+    let rows = try ActivationFile.batches(array, labels: Array(repeating: 0, count: array.count))
+    guard rows.width == features.rowWidth else {
+      throw array.failure("has rows of \(rows.width) numbers, features of \(features.rowWidth)")
+    }
+    let foreign = try ClassMoments(rows, classes: 1)
+    numbers.append(["nc5_ood_orthogonality": try moments.orthogonality(to: foreign)])
+  }
+
+  /// Logits or probabilities, as they are in the file.
+  private func outputs(_ prefix: String) throws -> (rows: StoredArray, areLogits: Bool)? {
+    if let array = try file.array(prefix + "logits") { return (try ActivationFile.rows(array), true) }
+    if let array = try file.array(prefix + "probabilities") { return (try ActivationFile.rows(array), false) }
+    return nil
+  }
+}
+
+// MARK: - Calibration
+
+extension MeasurementParts {
+  private mutating func measureCalibration(_ request: MeasureRequest, _ report: (String) -> Void) throws {
+    let stream = RandomStream(seed: UInt64(bitPattern: Int64(request.seed))).split("temperature")
+    let found = try predictions()
+    if try classifier != nil && outputs("") == nil {
+      notes.append(
+        found == nil
+          ? "calibration is not measured: the file has no logits, and they would be too many to compute"
+          : "calibration is that of the logits features·Wᵀ" + (bias == nil ? "" : " + b"))
+    }
+    if let (rows, areLogits) = found {
+      report("measuring calibration")
+      guard rows.width == classes else { throw width("logits", rows.width) }
+      let predictions = try Self.predictions(rows, areLogits: areLogits)
+      let calibration = Calibration(predictions)
+      numbers.append(calibration.numbers, under: "calibration")
+      reliability = calibration.bins
+      if areLogits, rows.count >= 2 {
+        let scaling = try TemperatureScaling(rows, stream)
+        numbers.append(scaling.numbers, under: "temperature_scaling")
+        if scaling.isAtBound {
+          notes.append(
+            "no temperature between 0.001 and 1000 is best: the likelihood still grows at the end, as it does "
+              + "where every prediction is right")
+        }
+      }
+    }
+    guard let (array, areLogits) = try outputs("test_") else { return }
+    guard let testLabels = try file.labels("test_labels") else {
+      throw array.failure("is there, but test_labels is not")
+    }
+    let rows = try ActivationFile.batches(array, labels: testLabels)
+    guard rows.width == classes else { throw width(array.name, rows.width) }
+    let calibration = Calibration(try Self.predictions(rows, areLogits: areLogits))
+    numbers.append(calibration.numbers, under: "test.calibration")
+    testReliability = calibration.bins
+    if areLogits, rows.count >= 2 {
+      numbers.append(try TemperatureScaling(rows, stream).numbers, under: "test.temperature_scaling")
+    }
+  }
+
+  private func width(_ name: String, _ width: Int) -> TorchError {
+    TorchError(operation: "calibration", reason: "\(name) has \(width) columns for \(classes) classes")
+  }
+
+  static func predictions(_ rows: LabelledBatches, areLogits: Bool, keeping: Bool = false) throws
+    -> Predictions
+  {
+    guard !areLogits else { return try Predictions(rows, keeping: keeping) }
+    var predictions = Predictions(classes: rows.width, keeping: keeping)
+    try rows.forEach { try predictions.add(probabilities: $0, labels: $1) }
+    return predictions
+  }
+
+  /// Of the samples measured; from features and classifier where the file has neither logits nor probabilities
+  /// and they are not too many.
+  private func predictions() throws -> (rows: LabelledBatches, areLogits: Bool)? {
+    if let (rows, areLogits) = try outputs("") { return (try batches(rows), areLogits) }
+    guard let classifier else { return nil }
+    let count = places?.count ?? labels.count
+    guard count * classes <= Self.heldLogits else { return nil }
+    var logits: [Tensor] = []
+    var chosen: [Int] = []
+    try batches(features).forEach { rows, labels in
+      let weight = classifier.to(.float64)
+      logits.append(try rows.to(.float64).linear(weight, bias: bias?.to(.float64)).to(.float32).checked())
+      chosen += labels
+    }
+    return (try LabelledBatches(Tensor.concatenated(logits), labels: chosen), true)
+  }
+}
+
+// MARK: - Intervals
+
+extension MeasurementParts {
+  private mutating func resample(_ request: MeasureRequest) throws {
+    let stream = RandomStream(seed: UInt64(bitPattern: Int64(request.seed))).split("bootstrap")
+    let count = places?.count ?? labels.count
+    guard count * features.rowWidth <= Self.heldFeatures else {
+      throw Failure(
+        .usage,
+        "--bootstrap: \(count) features of length \(features.rowWidth) are too many to be held and drawn from.",
+        remedies: ["Measure a part of them, or leave --bootstrap out."])
+    }
+    var rows: [Tensor] = []
+    var chosen: [Int] = []
+    try batches(features).forEach {
+      rows.append($0)
+      chosen += $1
+    }
+    let held = try Tensor.concatenated(rows).checked()
+    let collapse = try Bootstrap(
+      of: numbers, count: count, groups: chosen, resamples: request.resamples, stream.split("features")
+    ) { indices in
+      let set = try LabelledBatches(
+        held.indexSelected(Tensor(indices)).checked(), labels: indices.map { chosen[$0] })
+      return try CollapseMetrics(set, classes: classes, classifier: classifier, bias: bias).numbers
+    }
+    intervals = collapse.intervals.filter { !$0.key.hasPrefix("classifier.") }
+    func add(_ predictions: Predictions, under level: String) {
+      let resampled = Bootstrap(
+        of: numbers, count: predictions.count, resamples: request.resamples, stream.split(level)
+      ) { indices in
+        var list: NumberList = [:]
+        list.append(Calibration(predictions.resampled(indices)).numbers, under: level)
+        return list
+      }
+      intervals?.merge(resampled.intervals) { $1 }
+    }
+    if let (rows, areLogits) = try predictions() {
+      add(try Self.predictions(rows, areLogits: areLogits, keeping: true), under: "calibration")
+    }
+    if let (array, areLogits) = try outputs("test_"), let testLabels = try file.labels("test_labels") {
+      let rows = try ActivationFile.batches(array, labels: testLabels)
+      add(try Self.predictions(rows, areLogits: areLogits, keeping: true), under: "test.calibration")
+    }
+  }
+}

@@ -1,0 +1,188 @@
+import Foundation
+import SystemTools
+import TestSupport
+import Testing
+
+/// `collapse measure` on files that others have written.
+@Suite struct MeasureFileTests {
+  let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  func run(_ arguments: String...) throws -> ProgramRunner.Result {
+    try ProgramRunner.run(arguments, in: directory.path)
+  }
+
+  /// Writes files with NumPy: x features, y labels of `classes` classes, w and b a classifier, z its logits.
+  func python(_ script: String, classes: Int = 4) throws {
+    let start = """
+      import numpy as np
+      from safetensors.numpy import save_file
+      g = np.random.default_rng(5)
+      y = np.arange(240) % \(classes)
+      m = g.normal(size=(\(classes), 12)) * 2
+      x = (m[y] + g.normal(size=(240, 12))).astype("float32")
+      w = (m + 0.1 * g.normal(size=m.shape)).astype("float32")
+      b = g.normal(size=\(classes)).astype("float32")
+      z = x @ w.T + b
+      all = {"features": x, "labels": y, "classifier": w, "bias": b, "logits": z}
+      """
+    let output = try Tool.run(
+      Python.find(project: ProgramRunner.repository, for: "test"), ["-c", start + "\n" + script],
+      directory: directory.path)
+    try #require(output.status == 0, "\(output.standardError)")
+  }
+
+  /// Every form of file gives the same numbers.
+  @Test func readsEveryForm() throws {
+    try python(
+      """
+      save_file(all, "a.safetensors")
+      np.savez("a.npz", **all)
+      np.savez_compressed("packed.npz", **{k: np.asfortranarray(v) for k, v in all.items()})
+      np.savez("big.npz", **{k: v.astype(v.dtype.newbyteorder(">")) for k, v in all.items()})
+      np.save("x.npy", x), np.save("y.npy", y.astype("uint8")), np.savez("head.npz", fc=w, b=b, out=z)
+      save_file({"h": x, "target": y.astype("float32"), "w": w, "b": b, "z": z}, "named.safetensors")
+      """)
+    let first = try run("measure", "a.safetensors", "--json")
+    let whole = try #require(first.json, "\(first.errors)")
+    #expect((whole["shapes"] as? [String: Int]) == ["N": 240, "d": 12, "K": 4])
+    for key in ["unweighted", "weighted", "classifier", "calibration", "temperature_scaling"] {
+      #expect((whole[key] as? [String: Any])?.isEmpty == false, "\(key)")
+    }
+    #expect((whole["reliability"] as? [Any])?.count == 15 && whole["configuration"] == nil)
+    var others = [["a.npz"], ["packed.npz"], ["big.npz"]]
+    others.append(
+      [
+        "x.npy", "--array", "labels=y.npy", "--array", "classifier=head.npz:fc", "--array", "bias=head.npz:b",
+        "--array", "logits=head.npz:out",
+      ])
+    others.append(
+      ["named.safetensors"]
+        + ["features=h", "labels=target", "classifier=w", "bias=b", "logits=z"]
+        .flatMap { ["--array", $0] })
+    for arguments in others {
+      let result = try ProgramRunner.run(["measure"] + arguments + ["--json"], in: directory.path)
+      var numbers = try #require(result.json, "\(arguments): \(result.errors)")
+      numbers["file"] = whole["file"]
+      #expect(NSDictionary(dictionary: numbers) == NSDictionary(dictionary: whole), "\(arguments)")
+    }
+    let text = try run("measure", "a.npz").output
+    for word in [
+      "240 features of length 12 in 4 classes", "nc1_pinv", "nc3_cosine_mean", "nc4_ncc_agreement_bias",
+      "ece_l1_15", "temperature", "mean −log p of the class",
+    ] { #expect(text.contains(word), "\(word)") }
+  }
+
+  /// Test and foreign features, layers, probabilities, intervals, and a page.
+  @Test func measuresAllThatThereIs() throws {
+    try python(
+      """
+      p = np.exp(z - z.max(1, keepdims=True)); p /= p.sum(1, keepdims=True)
+      more = {"test_features": x[::3] + 0.1, "test_labels": y[::3], "test_logits": z[::3],
+              "ood_features": g.normal(size=(50, 12)), "features.2": x[:, :6], "features.10": x[:, :8] ** 2}
+      np.savez("all.npz", **all, **more)
+      np.savez("p.npz", features=x, labels=y, probabilities=p.astype("float32"))
+      np.savez("w.npz", features=x, labels=y, classifier=w)
+      np.savez("uneven.npz", features=np.concatenate([x, x[y == 1]]), labels=np.concatenate([y, y[y == 1]]))
+      """)
+    let result = try run("measure", "all.npz", "--bootstrap", "40", "--report", "page/all.html", "--json")
+    let numbers = try #require(result.json, "\(result.errors)")
+    let test = try #require(numbers["test"] as? [String: Any])
+    #expect((test["calibration"] as? [String: Any])?["ece_l1_15"] is Double)
+    #expect((test["nc4_ncc_agreement_bias"] as? Double ?? 0) > 0.8)
+    #expect((numbers["nc5_ood_orthogonality"] as? Double).map { (0...1).contains($0) } == true)
+    let layers = try #require(numbers["layers"] as? [[String: Any]])
+    #expect(layers.map { $0["name"] as? String } == ["2", "10"])
+    #expect(layers.map { $0["dimension"] as? Int } == [6, 8])
+    #expect(layers.allSatisfy { ($0["cdnv"] as? Double ?? 0) > 0 })
+    let intervals = try #require(numbers["intervals"] as? [String: [Double]])
+    let accuracy = try #require((numbers["calibration"] as? [String: Any])?["accuracy"] as? Double)
+    for name in ["cdnv", "unweighted.nc1_pinv", "calibration.accuracy", "test.calibration.nll"] {
+      let ends = try #require(intervals[name], "\(name)")
+      #expect(ends.count == 2 && ends[0] <= ends[1], "\(name)")
+    }
+    #expect(try #require(intervals["calibration.accuracy"]).contains { abs($0 - accuracy) < 0.1 })
+    let page = String(
+      decoding: try Data(contentsOf: URL(fileURLWithPath: directory.file("page/all.html"))), as: UTF8.self)
+    for word in ["Angles of class means", "Collapse through the layers", "95 % interval", "vegaEmbed"] {
+      #expect(page.contains(word), "\(word)")
+    }
+    // The same draws again.
+    #expect(try run("measure", "all.npz", "--bootstrap", "40", "--json").output == result.output)
+    let text = try run("measure", "all.npz", "--bootstrap", "40").output
+    #expect(text.contains("Layers") && text.contains("[") && text.contains("NC5"))
+
+    let given = try run("measure", "p.npz", "--json").json?["calibration"] as? [String: Double]
+    let own = numbers["calibration"] as? [String: Double]
+    #expect(abs(try #require(given?["ece_l1_15"]) - (try #require(own?["ece_l1_15"]))) < 1e-5)
+    let derived = try run("measure", "w.npz", "--json").json
+    let notes = try #require(derived?["notes"] as? [String])
+    #expect(notes.contains { $0.hasPrefix("calibration is that of the logits") })
+    // Counts that differ make two global means.
+    #expect(try run("measure", "uneven.npz").output.contains("in brackets that of all samples"))
+  }
+
+  /// Each wrong in one way: an error that names the file and the place, and status 65.
+  @Test func refusesWrongFiles() throws {
+    try python(
+      """
+      def bad(name, **changes):
+          arrays = {**all, **changes}
+          np.savez(name, **{k: v for k, v in arrays.items() if v is not None})
+      nan = x.copy(); nan[7, 3] = np.nan
+      inf = z.copy(); inf[5, 1] = np.inf
+      one = y.copy(); one[:] = 0
+      gap = np.where(y == 2, 3, y)
+      bad("nan.npz", features=nan)
+      bad("inf.npz", logits=inf)
+      bad("one.npz", labels=one, classifier=None, bias=None, logits=None)
+      bad("gap.npz", labels=gap)
+      bad("above.npz", labels=y + 1)
+      bad("negative.npz", labels=y - 1)
+      bad("half.npz", labels=y + 0.5)
+      bad("short.npz", labels=y[:-1])
+      bad("flat.npz", features=x[0])
+      bad("whole.npz", features=x.astype("int32"))
+      bad("complex.npz", features=x.astype("complex64"))
+      bad("wide.npz", classifier=w[:, :5])
+      bad("bias.npz", bias=b[:2])
+      bad("logits.npz", logits=z[:9])
+      bad("few.npz", logits=z[:, :2], classifier=None, bias=None)
+      bad("none.npz", labels=None)
+      bad("empty.npz", features=x[:0], labels=y[:0], logits=z[:0])
+      bad("test.npz", test_features=x)
+      bad("foreign.npz", ood_features=x[:, :3])
+      bad("partners.npz", partner_labels=y[:5])
+      """)
+    let cases: [(String, [String])] = [
+      ("nan", ["features row 7, column 3 is nan"]), ("inf", ["logits row 5, column 1 is inf"]),
+      ("one", ["one class only"]), ("gap", ["class 2 of 0 ..< 4 has no sample"]),
+      ("above", ["label 4 in row 3", "0 ..< 4"]), ("negative", ["label -1"]),
+      ("half", ["labels holds 0.5 at 0"]), ("short", ["features has 240 rows, but there are 239 labels"]),
+      ("flat", ["features has shape [12]"]), ("whole", ["features is int32; floating-point"]),
+      ("complex", ["type <c8"]), ("wide", ["classifier has shape [4, 5]; [4, 12] is needed"]),
+      ("bias", ["bias has shape [2]"]), ("logits", ["logits has 9 rows, but there are 240 labels"]),
+      ("few", ["classes, 0 ..< 2"]), ("none", ["holds no array named labels", "--array labels="]),
+      ("empty", ["has no numbers in it"]), ("test", ["test_labels is not"]),
+      ("foreign", ["rows of 3 numbers"]), ("partners", ["5 partner labels"]),
+    ]
+    for (name, words) in cases {
+      try run("measure", "\(name).npz").expectFailure(65, ["\(name).npz"] + words)
+    }
+    try run("measure", "nan.npz", "--array", "label=y").expectFailure(64, ["Did you mean \"labels\"?"])
+    try run("measure", "nan.npz", "--array", "labels=y").expectFailure(66, ["neither a file nor an array"])
+    try run("measure", "nan.npz", "--array", "labels").expectFailure(64, ["--array"])
+    try run("measure", "nan.npz", "--bootstrap", "3").expectFailure(64, ["20 sets or more"])
+    try run("measure", "nan.npz", "--array", "labels=labels", "--array", "labels=labels").expectFailure(
+      64, ["given twice"])
+  }
+
+  /// A single sample a class varies nowhere; calibration has what one class gives.
+  @Test func measuresLittle() throws {
+    try python("np.savez('single.npz', features=x[:4], labels=y[:4], logits=z[:4])")
+    let numbers = try #require(try run("measure", "single.npz", "--json").json)
+    let about = try #require(numbers["unweighted"] as? [String: Double])
+    #expect(["nc1_pinv", "nc1_quotient"].allSatisfy { (about[$0] ?? 1) < 1e-25 })
+  }
+}

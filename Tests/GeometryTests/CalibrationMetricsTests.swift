@@ -1,0 +1,267 @@
+import Foundation
+import Randomness
+import Testing
+import Torch
+
+@testable import Geometry
+
+@Suite struct CalibrationMetricsTests {
+  /// One of 50 draws and what torchmetrics gives for it.
+  struct Draw {
+    let predictions: [BinEdge: Predictions]
+    let values: [String: Double]
+  }
+
+  func draws() throws -> [Draw] {
+    let archive = try TensorArchive(path: MetricFixtures.path("metrics.safetensors"))
+    let values = try #require(
+      try MetricFixtures.json("metrics.json")["calibration"] as? [[String: Any]])
+    return try values.enumerated().map { number, expected in
+      let probabilities = try archive.tensor("calibration.\(number).probabilities")
+      let labels = try archive.tensor("calibration.\(number).labels").array(Int.self)
+      var predictions: [BinEdge: Predictions] = [:]
+      for edge in [BinEdge.upper, .lower] {
+        var set = Predictions(classes: probabilities.shape[1], edge: edge)
+        try set.add(probabilities: probabilities, labels: labels)
+        predictions[edge] = set
+      }
+      return Draw(predictions: predictions, values: MetricFixtures.flattened(expected))
+    }
+  }
+
+  func errors(_ predictions: Predictions, bins count: Int) -> [String: Double] {
+    let bins = predictions.bins(count)
+    let total = Double(predictions.count)
+    let gaps = bins.map { (share: Double($0.count) / total, gap: abs($0.accuracy - $0.confidence)) }
+    return [
+      "l1_\(count)": gaps.reduce(0) { $0 + $1.share * $1.gap },
+      "l2_\(count)": gaps.reduce(0) { $0 + $1.share * $1.gap * $1.gap }.squareRoot(),
+      "max_\(count)": gaps.map(\.gap).max() ?? 0,
+    ]
+  }
+
+  /// Fifty draws with equal confidences, empty bins, one class alone, and confidences of exactly 0 and 1.
+  ///
+  /// torchmetrics has bins closed below and gives a confidence of 1 a bin of its own; where confidences lie on
+  /// edges, definitions differ, and everywhere else the numbers agree to its sums in `float32`, of up to 300 numbers.
+  @Test func agreesWithTorchmetrics() throws {
+    var largest: [String: Double] = [:]
+    var (edges, certain) = (0, 0)
+    for draw in try draws() {
+      let kind = Int(try #require(draw.values["kind"]))
+      let predictions = try #require(draw.predictions[.lower])
+      let calibration = Calibration(predictions)
+      for (name, value) in [
+        "nll": calibration.negativeLogLikelihood, "brier": calibration.brier,
+        "accuracy": calibration.accuracy,
+      ] {
+        guard let expected = draw.values[name] else {
+          #expect(name == "nll" && value == .infinity)
+          continue
+        }
+        largest[name, default: 0] = max(largest[name, default: 0], abs(value - expected))
+      }
+      let isCertain = predictions.confidences.contains(1)
+      let isOnEdge = kind == 4
+      if isOnEdge { edges += 1 }
+      if isCertain { certain += 1 }
+      guard !isCertain, !isOnEdge else { continue }
+      for (edge, name) in [(BinEdge.lower, "lower"), (.upper, "upper")] {
+        for bins in [10, 15, 20] {
+          for (key, value) in errors(try #require(draw.predictions[edge]), bins: bins) {
+            let label = "\(key) (\(name))"
+            largest[label] = max(largest[label] ?? 0, abs(value - draw.values[key]!))
+          }
+        }
+      }
+    }
+    #expect(edges == 10 && certain >= 10)
+    #expect(largest.count == 21)
+    for (name, difference) in largest { #expect(difference < 3e-6, "\(name)") }
+  }
+
+  /// What confidences of exactly 1 and on edges give, from the definition.
+  @Test func edgesBelongToABin() throws {
+    func bin(_ value: Double, _ edge: BinEdge) -> Int { Predictions.bin(value, of: 10, edge) }
+    for k in 0...10 {
+      let value = Double(k) / 10
+      #expect(bin(value, .upper) == max(0, k - 1) && bin(value, .lower) == min(9, k))
+      #expect(bin(value.nextUp, .upper) == min(9, k))
+      if k > 0 { #expect(bin(value.nextDown, .lower) == k - 1) }
+    }
+    // Sure and right, sure and wrong, and half sure: each in a real bin.
+    var predictions = Predictions(classes: 2)
+    try predictions.add(
+      probabilities: Tensor([1, 0, 0, 1, 0.5, 0.5] as [Double], shape: [3, 2]), labels: [0, 0, 0])
+    let calibration = Calibration(predictions)
+    #expect(predictions.bins(10).map(\.count) == [0, 0, 0, 0, 1, 0, 0, 0, 0, 2])
+    // Of the sure ones half are right; the other says 0.5 and is right.
+    #expect(abs(calibration.expectedCalibrationErrors.ten - (2 * 0.5 + 0.5) / 3) < 1e-15)
+    #expect(calibration.negativeLogLikelihood == .infinity && calibration.numbers["nll"] == nil)
+    #expect(predictions.classBins.reduce(0) { $0 + $1.count } == 6)
+  }
+
+  /// Logits as far apart as numbers go give probabilities of exactly 0 and 1, and losses that are finite.
+  @Test func logitsFarApart() throws {
+    let calibration = try Calibration(
+      logits: Tensor([0, 1000, 3, 3] as [Double], shape: [2, 2]), labels: [0, 1])
+    #expect(abs(calibration.negativeLogLikelihood - (1000 + log(2)) / 2) < 1e-12)
+    #expect(calibration.bins.map(\.count).reduce(0, +) == 2 && calibration.bins.last?.count == 1)
+    #expect(calibration.meanConfidence == 0.75)
+    // Equal logits are decided as PyTorch does: the first.
+    #expect(calibration.accuracy == 0)
+  }
+
+  @Test(arguments: 1...5 as ClosedRange<UInt64>) func brierPartsAddUp(seed: UInt64) throws {
+    let logits = try Tensor.normal([200, 4], dtype: .float64, generator: Generator(seed: seed))
+    var stream = RandomStream(seed: seed)
+    let labels = (0..<200).map { _ in stream.nextInt(below: 4) }
+    let calibration = try Calibration(logits: logits * 2, labels: labels)
+    let parts = calibration.brierParts
+    let sum = parts.reliability - parts.resolution + parts.uncertainty + parts.withinBins
+    #expect(abs(sum - calibration.brier) < 1e-12)
+    #expect(parts.reliability > 0 && parts.resolution >= 0 && parts.uncertainty > 0.7)
+  }
+
+  /// By hand: six samples in three bins of equal mass, two of which have the same confidence.
+  @Test func binsOfEqualMass() throws {
+    var predictions = Predictions(classes: 2)
+    let confidences: [Double] = [0.6, 0.9, 0.7, 0.7, 0.8, 0.95]
+    try predictions.add(
+      probabilities: Tensor(confidences.flatMap { [$0, 1 - $0] }, shape: [6, 2]), labels: [0, 0, 1, 0, 1, 0])
+    let bins = predictions.binsOfEqualMass(3)
+    #expect(bins.map(\.count) == [1, 3, 2])
+    #expect(zip(bins.map(\.confidence), [0.6, 2.2 / 3, 0.925]).allSatisfy { abs($0 - $1) < 1e-12 })
+    #expect(zip(bins.map(\.accuracy), [1, 1.0 / 3, 1]).allSatisfy { abs($0 - $1) < 1e-12 })
+    let expected = (0.4 + 3 * (2.2 / 3 - 1.0 / 3) + 2 * 0.075) / 6
+    let error = bins.reduce(0) { $0 + Double($1.count) * abs($1.accuracy - $1.confidence) } / 6
+    #expect(abs(error - expected) < 1e-12)
+    // The order of the samples does not matter, not even among equals.
+    var reversed = Predictions(classes: 2)
+    try reversed.add(
+      probabilities: Tensor(confidences.reversed().flatMap { [$0, 1 - $0] }, shape: [6, 2]),
+      labels: [0, 1, 0, 1, 0, 0])
+    #expect(reversed.binsOfEqualMass(3).map(\.count) == [1, 3, 2])
+    #expect(
+      abs(Calibration(reversed).adaptiveCalibrationError - Calibration(predictions).adaptiveCalibrationError)
+        < 1e-12)
+  }
+
+  /// Class by class, from the definition.
+  @Test func classwiseError() throws {
+    let logits = try Tensor.normal([150, 3], dtype: .float64, generator: Generator(seed: 8))
+    var stream = RandomStream(seed: 8)
+    let labels = (0..<150).map { _ in stream.nextInt(below: 3) }
+    let p = try logits.softmax(1).array(Double.self)
+    var sum = 0.0
+    for c in 0..<3 {
+      for bin in 0..<15 {
+        let members = (0..<150).filter {
+          let value = p[$0 * 3 + c]
+          return value > Double(bin) / 15 && value <= Double(bin + 1) / 15
+        }
+        let confidence = members.reduce(0) { $0 + p[$1 * 3 + c] }
+        sum += abs(confidence - Double(members.count { labels[$0] == c })) / 150
+      }
+    }
+    let calibration = try Calibration(logits: logits, labels: labels)
+    #expect(abs(calibration.classwiseCalibrationError - sum / 3) < 1e-12)
+  }
+
+  @Test func refusesWhatIsNoProbability() throws {
+    var predictions = Predictions(classes: 2)
+    let cases: [(String, [Double], [Int])] = [
+      ("row 1 holds no probabilities: its sum is 1.5", [0.5, 0.5, 1, 0.5], [0, 1]),
+      ("its least -0.5", [1.5, -0.5, 1, 0], [0, 1]),
+      ("row 0, column 1 is nan", [0.5, .nan, 1, 0], [0, 1]),
+      ("labels n integers in 0 ..< 2", [0.5, 0.5, 1, 0], [0, 2]),
+    ]
+    for (message, rows, labels) in cases {
+      #expect { try predictions.add(probabilities: Tensor(rows, shape: [2, 2]), labels: labels) } throws: {
+        "\($0)".contains(message)
+      }
+    }
+    #expect(throws: TorchError.self) { try predictions.add(probabilities: .ones([2, 3]), labels: [0, 1]) }
+  }
+}
+
+@Suite struct TemperatureScalingTests {
+  /// Labels drawn from softmax(z), logits given as 3z: the temperature is 3, and the error goes away.
+  @Test func findsWhatLogitsWereMultipliedBy() throws {
+    let truth = try Tensor.normal([20_000, 5], dtype: .float64, generator: Generator(seed: 2)) * 1.5
+    let p = try truth.softmax(1).array(Double.self)
+    var stream = RandomStream(seed: 2)
+    let labels = (0..<20_000).map { row -> Int in
+      var rest = stream.nextUniform()
+      for c in 0..<4 {
+        rest -= p[row * 5 + c]
+        if rest < 0 { return c }
+      }
+      return 4
+    }
+    let scaling = try TemperatureScaling(
+      LabelledBatches(truth * 3, labels: labels, batchSize: 3000), RandomStream(seed: 5))
+    // Its standard error is about 0.03 with ten thousand samples.
+    #expect(abs(scaling.temperature - 3) < 0.12 && !scaling.isAtBound)
+    #expect(scaling.fittedSamples == 10_000)
+    #expect(scaling.before.expectedCalibrationErrors.fifteen > 0.15)
+    #expect(scaling.after.expectedCalibrationErrors.fifteen < 0.02)
+    #expect(scaling.after.accuracy == scaling.before.accuracy)
+    // The fit is where its own loss is least.
+    let other = try TemperatureScaling(
+      LabelledBatches(truth * 3, labels: labels), RandomStream(seed: 5))
+    #expect(abs(other.temperature - scaling.temperature) < 1e-8)
+  }
+
+  @Test func separableLogitsHaveNone() throws {
+    let logits = Tensor([1, 0, 0, 1, 1, 0, 0, 1] as [Double], shape: [4, 2])
+    let scaling = try TemperatureScaling(
+      LabelledBatches(logits, labels: [0, 1, 0, 1]), RandomStream(seed: 1))
+    #expect(scaling.isAtBound && scaling.temperature == 1e-3)
+    let wrong = try TemperatureScaling(LabelledBatches(logits, labels: [1, 0, 1, 0]), RandomStream(seed: 1))
+    #expect(wrong.isAtBound && abs(wrong.temperature - 1000) < 1e-9)
+    #expect {
+      try TemperatureScaling(LabelledBatches(.ones([1, 2]), labels: [0]), RandomStream(seed: 1))
+    } throws: { "\($0)".contains("one sample") }
+  }
+}
+
+@Suite struct BootstrapTests {
+  /// Of a mean of known distribution: 95 % of intervals hold the truth, but for chance.
+  @Test func intervalsHoldTheTruth() throws {
+    var stream = RandomStream(seed: 3)
+    var held = 0
+    for trial in 0..<300 {
+      let values = (0..<60).map { _ in stream.nextNormal() + 2 }
+      func mean(_ indices: [Int]) -> NumberList {
+        ["mean": indices.reduce(0) { $0 + values[$1] } / Double(indices.count)]
+      }
+      let interval = try #require(
+        Bootstrap(
+          of: mean(Array(0..<60)), count: 60, resamples: 200, RandomStream(seed: UInt64(trial)), measure: mean
+        ).intervals["mean"])
+      if interval.lower <= 2, 2 <= interval.upper { held += 1 }
+    }
+    // 285 of 300 expected; intervals of 60 samples are a little narrow, and chance spreads by 4.
+    #expect((265...297).contains(held), "\(held)")
+  }
+
+  /// Groups keep their sizes, and the same seed draws the same.
+  @Test func drawsWithinGroups() {
+    let groups = [0, 0, 0, 1, 1, 2]
+    var seen: [[Int]] = []
+    func draw(_ seed: UInt64) -> [String: Bootstrap.Interval] {
+      Bootstrap(of: ["sum": 9], count: 6, groups: groups, resamples: 30, RandomStream(seed: seed)) {
+        indices in
+        seen.append(indices)
+        return ["sum": Double(indices.reduce(0, +))]
+      }.intervals
+    }
+    let first = draw(1)["sum"]
+    #expect(seen.count == 30)
+    #expect(seen.allSatisfy { set in set.map { groups[$0] }.sorted() == groups })
+    #expect(Set(seen.map { $0.map(String.init).joined() }).count > 20)
+    let again = draw(1)["sum"]
+    #expect(first?.lower == again?.lower && first?.upper == again?.upper)
+  }
+}

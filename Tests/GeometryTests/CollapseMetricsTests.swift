@@ -1,0 +1,299 @@
+import Foundation
+import Randomness
+import Safetensors
+import Testing
+import Torch
+
+@testable import Geometry
+
+/// Features with what other libraries give for them.
+enum MetricFixtures {
+  static func path(_ name: String) -> String {
+    Bundle.module.path(forResource: "Fixtures/\(name)", ofType: nil)!
+  }
+
+  static func json(_ name: String) throws -> [String: Any] {
+    let data = try Data(contentsOf: URL(fileURLWithPath: path(name)))
+    return try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
+  }
+
+  /// An object of objects as numbers by name, dots between the levels.
+  static func flattened(_ object: [String: Any], _ prefix: String = "") -> [String: Double] {
+    object.reduce(into: [:]) { values, entry in
+      if let inner = entry.value as? [String: Any] {
+        values.merge(flattened(inner, prefix + entry.key + ".")) { a, _ in a }
+      } else if let number = entry.value as? Double {
+        values[prefix + entry.key] = number
+      }
+    }
+  }
+}
+
+@Suite struct CollapseMetricsTests {
+  /// What is left of a comparison: names and relative differences above a tolerance.
+  func differences(
+    _ list: NumberList, _ expected: [String: Double], tolerance: (String) -> Double
+  ) -> [String] {
+    expected.sorted { $0.key < $1.key }.compactMap { name, value in
+      guard let found = list[name] else { return "\(name) is missing" }
+      let difference = abs(found - value) / max(1, abs(value))
+      return difference <= tolerance(name) ? nil : "\(name): \(found), not \(value)"
+    }
+  }
+
+  /// Of libraries that others have published; those of them that compute in `float32` agree to 1e-6.
+  @Test func agreesWithPublishedLibraries() throws {
+    let archive = try TensorArchive(path: MetricFixtures.path("published.safetensors"))
+    let labels = try archive.tensor("labels").array(Int.self)
+    let features = try archive.tensor("features")
+    let metrics = try CollapseMetrics(
+      LabelledBatches(features, labels: labels, batchSize: 256), classes: 6,
+      classifier: archive.tensor("classifier"), bias: archive.tensor("bias"))
+    var list = metrics.numbers
+    list.append(
+      try Calibration(logits: archive.tensor("logits"), labels: labels).numbers, under: "calibration")
+    let expected = MetricFixtures.flattened(try MetricFixtures.json("published.json"))
+      .filter { !$0.key.hasPrefix("shapes.") }
+    #expect(expected.count == 38)
+    let found = differences(list, expected) {
+      // The published class-distance variance is a float32, whatever computed it.
+      $0.contains("gnc2_") || $0.hasPrefix("calibration.") || $0 == "cdnv" ? 1e-6 : 1e-9
+    }
+    #expect(found == [])
+    #expect(metrics.samples == 1500 && metrics.dimension == 24 && metrics.classes == 6)
+  }
+
+  /// Of d×d matrices in NumPy, written out: balanced and not, wide, with fewer dimensions than classes.
+  @Test(arguments: 0..<4) func agreesWithDefinitions(number: Int) throws {
+    let (list, expected) = try definition(number, batchSize: 64)
+    #expect(differences(list, expected) { _ in 1e-9 } == [])
+  }
+
+  /// Collapsed to 1e-5 about means of length 1000 a coordinate, where NumPy's own sums lose digits.
+  @Test func agreesFarFromTheOrigin() throws {
+    let (list, expected) = try definition(4, batchSize: 64)
+    let found = differences(list, expected) { name in
+      // What is small there is of the order of 1e-10.
+      name.contains("nc1") || name == "cdnv" ? 1e-15 : 1e-9
+    }
+    #expect(found == [])
+    let relative = ["unweighted.nc1_pinv", "unweighted.nc1_quotient", "cdnv"].map {
+      abs(list[$0]! / expected[$0]! - 1)
+    }
+    #expect(relative.allSatisfy { $0 < 1e-6 }, "\(relative)")
+  }
+
+  func definition(_ number: Int, batchSize: Int) throws -> (NumberList, [String: Double]) {
+    let archive = try TensorArchive(path: MetricFixtures.path("metrics.safetensors"))
+    func tensor(_ name: String) throws -> Tensor { try archive.tensor("collapse.\(number).\(name)") }
+    let values = try #require(
+      try MetricFixtures.json("metrics.json")["collapse"] as? [[String: Any]])
+    let metrics = try CollapseMetrics(
+      LabelledBatches(tensor("features"), labels: tensor("labels").array(Int.self), batchSize: batchSize),
+      classes: tensor("classifier").shape[0], classifier: tensor("classifier"), bias: tensor("bias"))
+    return (metrics.numbers, MetricFixtures.flattened(values[number]))
+  }
+
+  /// Features that are exactly a simplex ETF plus deviations of ±δ along one direction outside of it.
+  @Test(arguments: [3, 10], [0.0, 1e6]) func knowsWhatItIsInClosedForm(classes: Int, offset: Double) throws {
+    let frame = try simplexETF(classes: classes, dimension: 30, multiplier: 2)
+    let delta = 0.25
+    // A direction that no mean has.
+    let projector = frame.svd().vTransposed.narrowed(0..<classes - 1)
+    let random = try Tensor.normal([1, 30], dtype: .float64, generator: Generator(seed: 3))
+    let outside = random - random.matmul(projector.transposed()).matmul(projector)
+    let step = outside / outside.norm([1], keepDimensions: true) * delta
+    let features = Tensor.concatenated([frame + step, frame - step]) + offset
+    let labels = Array(0..<classes) + Array(0..<classes)
+    let metrics = try CollapseMetrics(
+      LabelledBatches(features, labels: labels), classes: classes, classifier: frame)
+    // Coordinates of 1e6 leave differences of 1e-10.
+    let tolerance = offset == 0 ? 1e-12 : 1e-8
+    let about = metrics.unweighted
+    #expect(abs(about.pseudoInverseVariability) < tolerance)
+    #expect(abs(about.quotientVariability - delta * delta / 4) < tolerance)
+    #expect(about.etfError < tolerance && about.normVariation < tolerance)
+    #expect(try #require(about.selfDualityError) < tolerance)
+    #expect(abs(try #require(about.dualCosineMean) - 1) < tolerance)
+    #expect(try #require(about.dualFrobeniusDistance) < tolerance)
+    let distance = 2 * (2 * Double(classes) / Double(classes - 1)).squareRoot()
+    #expect(abs(metrics.classDistanceNormalizedVariance - delta * delta / (distance * distance)) < tolerance)
+    #expect(abs(about.uniformity.distanceMean - distance / 2) < tolerance)
+    #expect(about.rank.numerical == classes - 1)
+    #expect(abs(about.rank.stable - Double(classes - 1)) < tolerance * 100)
+    #expect(metrics.nearestMeanAccuracy == 1)
+    #expect(try #require(metrics.classifier).etfError < 1e-12)
+  }
+
+  /// The harmonic Riesz kernel in ten thousand dimensions, where ρ^(2−d) itself is 0 or infinite.
+  @Test func rieszEnergyDoesNotUnderflow() throws {
+    let dimension = 10_000
+    let frame = try simplexETF(classes: 5, dimension: dimension)
+    let metrics = try CollapseMetrics(
+      LabelledBatches(frame, labels: Array(0..<5)), classes: 5)
+    // All distances are √(2·5/4).
+    let energy = try #require(metrics.unweighted.uniformity.rieszLogEnergy)
+    #expect(abs(energy + 0.5 * log(2.5)) < 1e-12)
+    #expect(metrics.numbers["classifier.norm_cov"] == nil && metrics.agreement == nil)
+    #expect(metrics.numbers["unweighted.nc3_cosine_mean"] == nil)
+  }
+
+  /// Chunks, precision of storage and order of rows change nothing but rounding.
+  @Test func doesNotDependOnBatches() throws {
+    let (whole, _) = try definition(1, batchSize: 10_000)
+    let (parts, _) = try definition(1, batchSize: 7)
+    for entry in whole.entries {
+      #expect(abs(entry.value - parts[entry.name]!) <= 1e-12 * max(1, abs(entry.value)), "\(entry.name)")
+    }
+  }
+
+  /// Logits in place of a classifier: agreement only.
+  @Test func takesLogitsInPlaceOfAClassifier() throws {
+    let archive = try TensorArchive(path: MetricFixtures.path("published.safetensors"))
+    let labels = try archive.tensor("labels").array(Int.self)
+    let batches = try LabelledBatches(archive.tensor("features"), labels: labels)
+    let moments = try ClassMoments(batches, classes: 6)
+    var nearest = try NearestClassMean(moments)
+    try nearest.add(archive.tensor("features"), labels: labels, logits: archive.tensor("logits"))
+    let metrics = try CollapseMetrics(moments, nearest)
+    #expect(abs(try #require(metrics.agreement) - 0.9466666666666667) < 1e-12)
+    #expect(metrics.agreementWithoutBias == nil)
+  }
+
+  @Test func orthogonalityToForeignFeatures() throws {
+    let means = Tensor([3, 0, 0, 0, 2, 0] as [Double], shape: [2, 3])
+    let moments = try ClassMoments(LabelledBatches(means, labels: [0, 1]), classes: 2)
+    func foreign(_ mean: [Double]) throws -> Double {
+      try moments.orthogonality(
+        to: ClassMoments(LabelledBatches(Tensor(mean, shape: [1, 3]), labels: [0]), classes: 1))
+    }
+    #expect(abs(try foreign([0, 0, 5])) < 1e-15)
+    #expect(abs(try foreign([-3, 4, 0]) - 0.7) < 1e-15)
+    #expect { try foreign([0, 0, 0]) } throws: { "\($0)".contains("is zero") }
+    #expect { try foreign([.nan, 0, 0]) } throws: { "\($0)".contains("features row 0, column 0 is nan") }
+  }
+
+  @Test func refusesWhatIsUndefined() throws {
+    func measure(_ rows: [Double], _ labels: [Int], classes: Int, classifier: [Double]? = nil) throws {
+      _ = try CollapseMetrics(
+        LabelledBatches(Tensor(rows, shape: [labels.count, 2]), labels: labels), classes: classes,
+        classifier: classifier.map { Tensor($0, shape: [classes, 2]) })
+    }
+    let square: [Double] = [0, 0, 1, 0, 0, 1, 1, 1]
+    let cases: [(String, () throws -> Void)] = [
+      ("class 2 of 0 ..< 3 has no sample", { try measure(square, [0, 0, 1, 1], classes: 3) }),
+      ("label 4 of row 3 is not in 0 ..< 3", { try measure(square, [0, 1, 2, 4], classes: 3) }),
+      ("label -1 of row 0", { try measure(square, [-1, 1, 2, 1], classes: 3) }),
+      ("one class only", { try measure(square, [0, 0, 0, 0], classes: 1) }),
+      (
+        "features row 2, column 1 is nan",
+        { try measure([0, 0, 1, 0, 0, .nan, 1, 1], [0, 1, 0, 1], classes: 2) }
+      ),
+      ("column 0 is inf", { try measure([0, 0, 1, 0, .infinity, 0, 1, 1], [0, 1, 0, 1], classes: 2) }),
+      (
+        "centred mean of class 0 is zero",
+        { try measure([1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 1, 1], classes: 2) }
+      ),
+      ("have one direction", { try measure([0, 0, 1, 0, 1, 0, 1, 0], [0, 1, 2, 2], classes: 3) }),
+      (
+        "classifier row of class 1 is zero",
+        { try measure(square, [0, 1, 2, 2], classes: 3, classifier: [1, 0, 0, 0, 0, 1]) }
+      ),
+      (
+        "classifier row 1, column 0 is nan",
+        { try measure(square, [0, 1, 2, 2], classes: 3, classifier: [1, 0, .nan, 0, 0, 1]) }
+      ),
+      ("too large", { try measure([1e200, 0, -1e200, 0, 0, 1e200, 1, 1], [0, 0, 1, 1], classes: 2) }),
+    ]
+    for (message, body) in cases {
+      #expect { try body() } throws: { "\($0)".contains(message) }
+    }
+    // One sample a class is no error: nothing varies within.
+    #expect(throws: Never.self) { try measure(square, [0, 1, 2, 2], classes: 3) }
+    #expect(throws: TorchError.self) { try LabelledBatches(Tensor([1, 2, 3] as [Int]), labels: [0]) }
+    #expect(throws: TorchError.self) { try LabelledBatches(.ones([3, 2]), labels: [0, 1]) }
+  }
+}
+
+@Suite struct ClassMomentsTests {
+  func random(_ count: Int, seed: UInt64, offset: Double = 3) throws -> (rows: Tensor, labels: [Int]) {
+    var stream = RandomStream(seed: seed)
+    let labels = (0..<count).map { _ in stream.nextInt(below: 5) }
+    let rows = try Tensor.normal(
+      [count, 13], mean: offset, dtype: .float64, generator: Generator(seed: seed))
+    return (rows, labels)
+  }
+
+  func expectEqual(_ a: ClassMoments, _ b: ClassMoments, tolerance: Double = 1e-12) throws {
+    #expect(a.counts == b.counts)
+    func close(_ x: [Double], _ y: [Double]) -> Bool {
+      zip(x, y).allSatisfy { abs($0 - $1) <= tolerance * max(1, abs($0)) }
+    }
+    #expect(close(a.squares, b.squares))
+    #expect(try close(a.classMeans.array(), b.classMeans.array()))
+    if let first = a.scatter, let second = b.scatter { #expect(try close(first.array(), second.array())) }
+  }
+
+  /// Parts merged in any order, and one pass over all, to rounding; the scatter's trace is the sum of squares.
+  @Test(arguments: 1...10 as ClosedRange<UInt64>) func mergesInAnyOrder(seed: UInt64) throws {
+    let (rows, labels) = try random(101, seed: seed, offset: seed == 1 ? 1e8 : 3)
+    let cuts = [0, 1, 17, 18, 60, 101]
+    let parts = try zip(cuts, cuts.dropFirst()).map { start, end in
+      try ClassMoments(
+        LabelledBatches(rows.narrowed(start..<end), labels: Array(labels[start..<end]), batchSize: 8),
+        classes: 5, scatter: true)
+    }
+    let whole = try ClassMoments(LabelledBatches(rows, labels: labels), classes: 5, scatter: true)
+    var stream = RandomStream(seed: seed)
+    for _ in 0..<3 {
+      var merged = ClassMoments(classes: 5, dimension: 13, scatter: true)
+      for index in stream.nextPermutation(parts.count) { try merged.merge(parts[index]) }
+      // Means of 1e8 leave 1e-8 of differences.
+      try expectEqual(merged, whole, tolerance: seed == 1 ? 1e-6 : 1e-12)
+    }
+    let scatter = try #require(whole.scatter)
+    let trace = try Operator("aten::trace")(.tensor(scatter)).item()
+    let total = whole.squares.reduce(0, +)
+    #expect(abs(trace - total) < 1e-9 * total)
+  }
+
+  /// By definition, with every type of element.
+  @Test(arguments: [DType.float64, .float32, .float16, .bfloat16]) func areMeansAndVariances(dtype: DType)
+    throws
+  {
+    let (rows, labels) = try random(50, seed: 4)
+    let stored = rows.to(dtype)
+    let moments = try ClassMoments(LabelledBatches(stored, labels: labels, batchSize: 9), classes: 5)
+    let values = try stored.array(Double.self)
+    let means = try moments.classMeans.array(Double.self)
+    for label in 0..<5 {
+      let members = labels.indices.filter { labels[$0] == label }
+      #expect(moments.counts[label] == members.count)
+      var square = 0.0
+      for column in 0..<13 {
+        let own = members.map { values[$0 * 13 + column] }
+        let mean = own.reduce(0, +) / Double(own.count)
+        #expect(abs(mean - means[label * 13 + column]) < 1e-12)
+        square += own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      }
+      #expect(abs(square - moments.squares[label]) < 1e-10)
+      #expect(abs(square / Double(members.count) - moments.variances[label]) < 1e-10)
+    }
+  }
+
+  @Test func refusesOtherKinds() throws {
+    var moments = ClassMoments(classes: 2, dimension: 3)
+    #expect { try moments.add(.ones([2, 4]), labels: [0, 1]) } throws: { "\($0)".contains("n×3") }
+    #expect { try moments.merge(ClassMoments(classes: 3, dimension: 3)) } throws: {
+      "\($0)".contains("only accumulators of one kind")
+    }
+    #expect(throws: TorchError.self) {
+      try moments.merge(ClassMoments(classes: 2, dimension: 3, scatter: true))
+    }
+    // What was refused has left nothing behind.
+    #expect(throws: TorchError.self) { try moments.add(.full([2, 3], .nan), labels: [0, 1]) }
+    #expect(moments.count == 0)
+    try moments.add(.ones([2, 3]), labels: [0, 0])
+    #expect { try moments.globalMean() } throws: { "\($0)".contains("class 1 of 0 ..< 2 has no sample") }
+  }
+}
