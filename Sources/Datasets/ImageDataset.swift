@@ -54,7 +54,7 @@ public struct ImageDataset: Sendable {
   /// What is tested on.
   public let test: ImageSet
   /// Mean and standard deviation a channel, of training pixels scaled to 0…1.
-  public let normalization: Normalization
+  public private(set) var normalization: Normalization
   /// Where it was found.
   public let origin: String
   /// What whoever uses it should know, such as images that were left out.
@@ -80,6 +80,23 @@ public struct ImageDataset: Sendable {
     self.test = test
     self.origin = origin
     self.normalization = try normalization ?? Normalization(of: training.images)
+  }
+
+  /// The same images with another normalisation, such as that which a network was trained with.
+  ///
+  /// - Throws: `DatasetError` unless there is a positive deviation and a mean a channel.
+  public func normalized(by normalization: Normalization) throws -> ImageDataset {
+    guard normalization.mean.count == channels, normalization.deviation.count == channels,
+      normalization.deviation.allSatisfy({ $0 > 0 && $0.isFinite }), normalization.mean.allSatisfy(\.isFinite)
+    else {
+      throw DatasetError(
+        .unsuitable,
+        "images of \(channels) channels need a mean and a positive deviation each, of pixels scaled to 0…1; "
+          + "given are means \(normalization.mean) and deviations \(normalization.deviation).")
+    }
+    var copy = self
+    copy.normalization = normalization
+    return copy
   }
 
   /// The part with only some classes, renumbered in the order given, and at most so many images.

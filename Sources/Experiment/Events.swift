@@ -10,6 +10,8 @@ public enum WorkerRequest: Codable, Sendable {
   case evaluate(directory: String, weights: RunDirectory.Weights, device: String?)
   /// Makes a capture of a run's network.
   case capture(CaptureRequest)
+  /// Makes a capture of a network that was trained elsewhere.
+  case captureForeign(ForeignCapture)
   /// Measures a file of activations.
   case measure(MeasureRequest)
   /// Looks a data set up, fetching it if asked, and verifies it.

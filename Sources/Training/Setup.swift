@@ -19,14 +19,22 @@ public struct Setup {
   public let model: any Classifier
   /// The run's randomness.
   public let streams: RunStreams
+  /// The file of a network that was trained elsewhere; nil for one of a run.
+  public internal(set) var foreignNetwork: String?
   /// Epochs that the weights were trained for.
   public internal(set) var epoch = 0
 
   /// Chooses device, precision and threads, reads the data and makes the network.
   ///
-  /// - Parameter reporting: told of downloads and checks.
+  /// - Parameters:
+  ///   - normalization: in place of the data's own.
+  ///   - reporting: told of downloads and checks.
+  ///   - network: makes one of another kind; nil, or what it makes, nil: that of the configuration.
   /// - Throws: `Failure`, `DatasetError`, `TorchError`.
-  public init(_ asked: Configuration, reporting: DataReporting = { _, _ in }) throws {
+  public init(
+    _ asked: Configuration, normalization: Normalization? = nil, reporting: DataReporting = { _, _ in },
+    network: (ImageDataset, Device) throws -> (any Classifier)? = { _, _ in nil }
+  ) throws {
     var configuration = asked
     device = try Self.device(named: asked.device)
     configuration.device = "\(device)"
@@ -49,16 +57,19 @@ public struct Setup {
     }
     let all = try Self.load(configuration.data, reporting: reporting)
     streams = RunStreams(seed: asked.seed)
-    dataset = try all.restricted(
+    let restricted = try all.restricted(
       classes: all.numbers(of: asked.data.classes), validation: asked.data.validation,
       trainLimit: asked.data.trainLimit, testLimit: asked.data.testLimit, streams.validation
     ).on(device)
+    dataset = try normalization.map { try restricted.normalized(by: $0) } ?? restricted
     let size = ImageSize(height: dataset.size.height, width: dataset.size.width)
     do {
-      model = try ModelRegistry.make(
-        asked.model.name, channels: dataset.channels, classes: dataset.classes,
-        imageSize: size, classifier: Self.classifier(asked.model, dataset.classes, streams),
-        seed: streams.initialization, device: device)
+      model =
+        try network(dataset, device)
+        ?? ModelRegistry.make(
+          asked.model.name, channels: dataset.channels, classes: dataset.classes,
+          imageSize: size, classifier: Self.classifier(asked.model, dataset.classes, streams),
+          seed: streams.initialization, device: device)
     } catch let error as TheoryError {
       throw Failure(
         .usage, "model.classifier: \(asked.model.name) cannot have a simplex ETF: \(error).",

@@ -62,8 +62,13 @@ import Training
     case .capture(let request):
       let run = try RunDirectory.open(request.directory)
       let setup = try Setup(trained: run, request.weights, device: request.device) { emit(.fetching($0, $1)) }
-      let file = try setup.capture(request, in: run)
+      let file = try setup.capture(request, in: run) { emit(.fetching($0, $1)) }
       try emit(result: ["capture": "\(run.path)/\(file)"])
+    case .captureForeign(let request):
+      let setup = try Setup(
+        foreign: request, reporting: { emit(.fetching($0, $1)) }, note: { emit(.note($0)) })
+      try setup.write(setup.archive(request.capture) { emit(.fetching($0, $1)) }, to: request.out)
+      try emit(result: ["capture": request.out])
     case .measure(let request):
       try emit(result: Measurement(request) { emit(.note($0)) })
     case .data(let name, let fetch): try emit(result: DataReport(name, fetch: fetch))
@@ -119,6 +124,7 @@ extension Failure {
     case let error as UnfitImages: self.init(.usage, error.description + ".")
     case let error as ArrayError: self.init(error.isMissing ? .missing : .badData, "\(error).")
     case let error as SafetensorsError: self.init(.badData, error.description + ".")
+    case let error as UnknownLayout: self.init(.badData, error.description + ".")
     case let error as LoadingError: self.init(.badData, error.description + ".")
     case let error as TorchError:
       let memory = error.reason.localizedCaseInsensitiveContains("memory")

@@ -5,26 +5,31 @@ import Foundation
 struct CaptureCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "capture",
-    abstract: "Push mixed training images through a run's network and keep its activations.",
+    abstract: "Push mixed training images through a network and keep its activations.",
     discussion: """
-      Writes captures/NAME.safetensors in the run's directory. What is not said here is as in the
-      run's configuration (capture.…).
+      Of a run, writes captures/NAME.safetensors in its directory; what is not said here is as in the run's
+      configuration (capture.…). Of a network that was trained elsewhere, given as weights or as a TorchScript
+      module, writes the file of --out. --plain takes images as they are, for collapse measure.
 
       EXAMPLES
         collapse capture runs/first --classes 0,1,8 --samples 5000 --name shirts
         collapse capture runs/vit --trajectories --name paths
+        collapse capture runs/first --plain --layers --name plain
+        collapse capture --weights model.safetensors --model wrn-28-10 --data cifar10 --out mixed.safetensors
+        collapse capture --module net.pt --data folder --data-path images --plain --out plain.safetensors
       """)
 
   @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"))
-  var directory: String
+  var directory: String?
 
   @Option(name: .long, help: "Name of the capture; one of this name is replaced.")
-  var name = "capture"
+  var name: String?
 
   @Option(name: .long, help: "Classes, by number or name: 0,1,8 or Bag,Coat. Default: drawn at random.")
   var classes: ClassList?
 
-  @Option(name: .long, help: "Number of mixtures.")
+  @Option(
+    name: .long, help: "Number of mixtures; with --plain, of training and of test images (default: all).")
   var samples: Int?
 
   @Option(
@@ -33,6 +38,12 @@ struct CaptureCommand: ParsableCommand {
 
   @Option(name: .customLong("class-count"), help: "How many classes to draw; 0: all of them.")
   var classCount: Int?
+
+  @Flag(name: .long, help: "Capture training and test images as they are, instead of mixtures.")
+  var plain = false
+
+  @Flag(name: .long, help: "With --plain: keep the features after every layer, too.")
+  var layers = false
 
   @Flag(
     name: .long,
@@ -48,37 +59,97 @@ struct CaptureCommand: ParsableCommand {
   @Option(name: .long, help: "Seed of the draw. Default: the run's.")
   var seed: Int?
 
-  @OptionGroup var network: NetworkOptions
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Of a run: last, or best (the epoch with the highest accuracy). Else a file of weights, with --model.",
+      valueName: "last|best|file"))
+  var weights: String?
+
+  @Option(name: .long, help: "cpu, cuda, cuda:N or auto. Default: the run's, else auto.")
+  var device: String?
+
+  @OptionGroup(title: "Networks trained elsewhere") var foreign: ForeignNetworkOptions
 
   @OptionGroup var output: JSONOption
 
   func run() throws {
-    let run = try RunDirectory.open(directory)
-    guard !name.isEmpty, !name.contains("/"), !name.hasPrefix(".") else {
-      throw Failure(.usage, "--name \"\(name)\" is not a plain file name.")
-    }
-    var configuration = try run.loadConfiguration()
-    if let samples { configuration.capture.samples = samples }
-    if let statistics {
-      guard let value = Configuration.Capture.Statistics(rawValue: statistics) else {
-        throw Failure(.usage, "--statistics is batch or running, not \(statistics).")
-      }
-      configuration.capture.statistics = value
-    }
-    if let classCount { configuration.capture.classCount = classCount }
-    try configuration.validate()
-    var request = CaptureRequest(directory: directory, name: name, options: configuration.capture)
-    request.trajectories = try followed
-    request.classes = classes?.values ?? []
-    request.seed = seed
-    request.weights = network.weights
-    request.device = network.device
     let display = Display(quiet: output.json)
-    let json = try WorkerProcess.run(.capture(request), handle: display.show)
+    let json = try WorkerProcess.run(request(), handle: display.show)
     display.clear()
     if output.json { return print(json) }
     let made = try JSONDecoder().decode([String: String].self, from: Data(json.utf8))
     print(made["capture"] ?? "")
+  }
+
+  private func request() throws -> WorkerRequest {
+    guard let directory else {
+      let capture = try captureRequest(in: "", Configuration(), isForeign: true)
+      return .captureForeign(
+        try foreign.request(weights: weights, capture, seed: seed, device: device, name: name))
+    }
+    try foreign.checkAbsent()
+    guard let chosen = RunDirectory.Weights(rawValue: weights ?? "last") else {
+      throw Failure(
+        .usage, "--weights is last or best for a run, not \(weights ?? "").",
+        remedies: ["For weights that were trained elsewhere leave the run out: collapse capture --help."])
+    }
+    var request = try captureRequest(
+      in: directory, RunDirectory.open(directory).loadConfiguration(), isForeign: false)
+    request.weights = chosen
+    request.device = device
+    return .capture(request)
+  }
+
+  private func captureRequest(in directory: String, _ base: Configuration, isForeign: Bool) throws
+    -> CaptureRequest
+  {
+    let name = name ?? "capture"
+    guard !name.isEmpty, !name.contains("/"), !name.hasPrefix(".") else {
+      throw Failure(.usage, "--name \"\(name)\" is not a plain file name.")
+    }
+    var configuration = base
+    if let samples, !plain { configuration.capture.samples = samples }
+    let chosen = try statistics.map { text in
+      guard let value = Configuration.Capture.Statistics(rawValue: text) else {
+        throw Failure(.usage, "--statistics is batch or running, not \(text).")
+      }
+      return value
+    }
+    // A module is exported in evaluation mode, and many cannot do otherwise.
+    configuration.capture.statistics =
+      chosen ?? (foreign.module == nil ? configuration.capture.statistics : .running)
+    // Of a network that is not known yet the whole is wanted.
+    if isForeign { configuration.capture.classCount = 0 }
+    if let classCount { configuration.capture.classCount = classCount }
+    try configuration.validate()
+    var request = CaptureRequest(directory: directory, name: name, options: configuration.capture)
+    request.trajectories = try followed
+    request.plain = try plainImages(chosen)
+    // Those of a foreign network choose what it has learnt, all of which is then captured.
+    request.classes = isForeign ? [] : classes?.values ?? []
+    request.seed = seed
+    return request
+  }
+
+  private func plainImages(_ statistics: Configuration.Capture.Statistics?) throws -> CaptureRequest.Plain? {
+    guard plain else {
+      guard !layers else { throw Failure(.usage, "--layers is for --plain, which is not given.") }
+      return nil
+    }
+    guard !trajectories, classCount == nil, directory == nil || classes == nil else {
+      throw Failure(
+        .usage,
+        "--plain takes images of all classes: --trajectories, --classes and --class-count are not for it.")
+    }
+    guard samples.map({ $0 > 0 }) ?? true else {
+      throw Failure(.usage, "--samples must be 1 or more.")
+    }
+    var wanted = CaptureRequest.Plain()
+    wanted.samples = samples ?? 0
+    wanted.layers = layers
+    wanted.statistics = statistics ?? .running
+    return wanted
   }
 
   /// What to follow through the layers, if anything.

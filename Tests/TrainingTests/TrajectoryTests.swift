@@ -40,7 +40,9 @@ import Torch
     var options = CaptureRequest.Trajectories()
     options.pairs = 2
     options.lambdas = 3
-    let (found, file) = try setup.capture(options, named: "paths", in: run, classCount: 3, epoch: 1)
+    let (found, archive) = try setup.trajectories(options, classCount: 3)
+    let file = "captures/paths.safetensors"
+    try setup.write(archive, to: "\(run.path)/\(file)")
     #expect(found.classTokens.shape == [12, 13, 192] && found.logits.shape == [12, 13, 3])
     // λ = 1 and 0 are the images themselves; ½ is the mean of their pixels.
     let plan = found.plan
@@ -56,16 +58,16 @@ import Torch
     #expect(try distance(last, expected.features) < 1e-5)
     #expect(try distance(found.logits.narrowed(9..<12).selected(12, dimension: 1), expected.logits) < 1e-4)
 
-    let archive = try TensorArchive(path: "\(run.path)/\(file)")
-    #expect(archive.metadata["format"] == "collapse-trajectories")
-    #expect(try archive.tensor("projection").shape == [12, 13, 2])
-    let points = try archive.tensor("projection").array(Double.self)
+    let stored = try TensorArchive(path: "\(run.path)/\(file)")
+    #expect(stored.metadata["format"] == "collapse-trajectories")
+    #expect(try stored.tensor("projection").shape == [12, 13, 2])
+    let points = try stored.tensor("projection").array(Double.self)
     for sample in 0..<12 {
       #expect(abs(points[sample * 26]) < 1e-6 && abs(points[sample * 26 + 1]) < 1e-6)
       #expect(abs(points[sample * 26 + 24]) + abs(points[sample * 26 + 25]) > 1e-3)
     }
-    #expect(try archive.tensor("lambda").array(Double.self).prefix(4) == [0, 0.5, 1, 0])
-    #expect(try archive.tensor("pairs").array(Int.self) == (0..<12).map { $0 / 3 })
+    #expect(try stored.tensor("lambda").array(Double.self).prefix(4) == [0, 0.5, 1, 0])
+    #expect(try stored.tensor("pairs").array(Int.self) == (0..<12).map { $0 / 3 })
   }
 
   @Test func networksWithoutClassTokens() throws {
@@ -73,7 +75,7 @@ import Torch
     let run = try fixture.run(fixture.configuration, "run").run
     let setup = try Setup(trained: run)
     let failure = #expect(throws: Failure.self) {
-      try setup.capture(CaptureRequest.Trajectories(), named: "x", in: run, classCount: 3, epoch: 1)
+      try setup.trajectories(CaptureRequest.Trajectories(), classCount: 3)
     }
     #expect(failure?.status == .usage && failure?.reason.contains("wrn-10-1 has no class token") == true)
   }

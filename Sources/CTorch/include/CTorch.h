@@ -7,6 +7,7 @@
 #include "CTorchAutograd.h"
 #include "CTorchDevices.h"
 #include "CTorchGenerators.h"
+#include "CTorchModules.h"
 #include "CTorchOperators.h"
 #include "CTorchTensors.h"
 #include "CTorchValues.h"

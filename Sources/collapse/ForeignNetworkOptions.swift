@@ -1,0 +1,131 @@
+import ArgumentParser
+import Experiment
+import Foundation
+
+/// A network that was trained elsewhere, and the data that it is shown.
+struct ForeignNetworkOptions: ParsableArguments {
+  @Option(name: .long, help: "Architecture of the weights, such as wrn-28-10 or vit-ti-4.")
+  var model: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "A TorchScript module that gives features and logits. It is a program: load only those you trust.",
+      valueName: "file"))
+  var module: String?
+
+  @Option(name: .long, help: "Name of the module's last layer. Default: found by what it computes.")
+  var classifier: String?
+
+  @Option(name: .long, help: "fashion-mnist, cifar10, cifar100, folder or idx.")
+  var data: String?
+
+  @Option(name: .customLong("data-path"), help: "Where the images are; needed for folder and idx.")
+  var dataPath: String?
+
+  @Option(name: .customLong("image-size"), help: "For folder: height and width to scale and crop images to.")
+  var imageSize: Int?
+
+  @Option(
+    name: .customLong("network-classes"),
+    help: "Classes that the network knows, in its order, by number or name. Default: all of the data's.")
+  var networkClasses: ClassList?
+
+  @Option(name: .long, help: "Mean a channel of pixels from 0 to 1, as in training: 0.4914,0.4822,0.4465.")
+  var mean: NumberArguments?
+
+  @Option(name: .long, help: "Standard deviation a channel. Default: the data's own, as the mean.")
+  var deviation: NumberArguments?
+
+  @Option(name: .long, help: "fp32, bf16 or auto.")
+  var precision = Configuration.Precision.fp32
+
+  @Option(name: [.customShort("o"), .customLong("out")], help: "The file to write.")
+  var out: String?
+
+  /// Refuses these options for a run, which has all of it.
+  func checkAbsent() throws {
+    let all: [(name: String, isGiven: Bool)] = [
+      ("--model", model != nil), ("--module", module != nil), ("--classifier", classifier != nil),
+      ("--data", data != nil), ("--data-path", dataPath != nil), ("--image-size", imageSize != nil),
+      ("--network-classes", networkClasses != nil), ("--mean", mean != nil),
+      ("--deviation", deviation != nil), ("--out", out != nil),
+    ]
+    let given = all.filter(\.isGiven).map(\.name)
+    guard given.isEmpty else {
+      throw Failure(
+        .usage, "\(given.joined(separator: ", ")): a run has its own network and data.",
+        remedies: ["Leave the run out to capture a network that was trained elsewhere."])
+    }
+  }
+
+  /// The capture that is asked for.
+  func request(
+    weights: String?, _ capture: CaptureRequest, seed: Int?, device: String?, name: String?
+  ) throws -> ForeignCapture {
+    let path: String
+    switch (weights, module) {
+    case (nil, nil):
+      throw Failure(
+        .usage, "there is nothing to capture: name a run, or --weights and --model, or --module.",
+        remedies: ["collapse capture --help shows examples."])
+    case (_?, _?): throw Failure(.usage, "--weights and --module are two networks; give one.")
+    case (let weights?, nil):
+      guard model != nil else {
+        throw Failure(
+          .usage, "--weights \(weights): --model says which architecture they are of, such as wrn-28-10.")
+      }
+      guard classifier == nil else { throw Failure(.usage, "--classifier is for --module.") }
+      path = weights
+    case (nil, let module?):
+      guard model == nil else {
+        throw Failure(.usage, "--model is for --weights; a module is its own architecture.")
+      }
+      path = module
+    }
+    guard name == nil else {
+      throw Failure(.usage, "--name is for captures of a run; --out names the file here.")
+    }
+    guard let out else { throw Failure(.usage, "--out says which file to write.") }
+    guard let data else { throw Failure(.usage, "--data says which images to capture: cifar10, folder, …") }
+    let names = Configuration.Dataset.allCases.map(\.rawValue)
+    guard let dataset = Configuration.Dataset(rawValue: data) else {
+      throw Failure(
+        .usage,
+        "--data cannot be \"\(data)\": it is one of \(names.joined(separator: ", "))."
+          + suggestion(for: data, among: names))
+    }
+    guard (mean == nil) == (deviation == nil) else {
+      throw Failure(.usage, "--mean and --deviation belong together.")
+    }
+    var images = Configuration.Data()
+    images.dataset = dataset
+    images.path = dataPath ?? ""
+    images.imageSize = imageSize ?? 0
+    images.classes = networkClasses?.values ?? []
+    var checked = Configuration()
+    checked.data = images
+    try checked.validate()
+    var request = ForeignCapture(path: path, data: images, out: out, capture: capture)
+    request.model = model
+    request.classifier = classifier
+    (request.mean, request.deviation) = (mean?.values, deviation?.values)
+    request.device = device ?? "auto"
+    request.precision = precision
+    request.seed = seed ?? 0
+    return request
+  }
+}
+
+extension Configuration.Precision: ExpressibleByArgument {}
+
+/// Numbers with commas between them.
+struct NumberArguments: ExpressibleByArgument {
+  let values: [Double]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+    guard !parts.isEmpty, parts.allSatisfy({ $0 != nil }) else { return nil }
+    values = parts.compactMap { $0 }
+  }
+}
