@@ -7,7 +7,7 @@ SHELL := /bin/bash
 SWIFT = $(shell sed -n 's/^SWIFT := //p' .collapse/env.mk)
 SWIFT_FLAGS ?=
 
-.PHONY: demo build test check benchmark clean distclean help bootstrap
+.PHONY: demo build test check docs examples benchmark clean distclean help bootstrap
 
 demo: build ## Train a small network, and draw and explain what its last layer does
 	.build/release/collapse demo
@@ -20,10 +20,18 @@ test: bootstrap ## Run the tests
 
 check: export COLLAPSE_STRICT := 1
 check: SWIFT_FLAGS += --explicit-target-dependency-import-check error
-check: bootstrap ## Check format and imports, build with warnings as errors, run the tests
-	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+check: bootstrap ## Check format and imports, build with warnings as errors, run the tests, docs and examples
+	$(SWIFT) format lint --strict --recursive Sources Tests Examples Package.swift
 	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
 	$(MAKE) test SWIFT_FLAGS="$(SWIFT_FLAGS)"
+	$(MAKE) docs examples
+
+docs: bootstrap ## Make the documentation of the libraries in .build/docs
+	@test -d .build/debug/Modules || $(SWIFT) build $(SWIFT_FLAGS)
+	scripts/docs
+
+examples: bootstrap ## Build and run the packages in Examples, which use this one
+	$(SWIFT) run --package-path Examples/Measure --scratch-path .build/examples measure-features
 
 benchmark: build ## Compare speed and memory with other systems
 	Benchmarks/run

@@ -22,6 +22,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool =
 let package = Package(
   name: "Collapse",
   products: [
+    .library(name: "Geometry", targets: ["Geometry"]),
     .library(name: "Randomness", targets: ["Randomness"]),
     .library(name: "Theory", targets: ["Theory"]),
     .library(name: "Torch", targets: ["Torch"]),

@@ -30,23 +30,29 @@ public struct StoredArray: Sendable {
   ///
   /// - Throws: `ArrayError` if they cannot be read.
   public func rows(_ range: Range<Int>) throws -> Data {
-    precondition(range.lowerBound >= 0 && range.upperBound <= count, "rows \(range) of \(count)")
-    let size = type.size
-    var bytes: Data
-    if isFortran, shape.count > 1 {
-      bytes = try columnMajorRows(range)
-    } else {
-      let row = rowWidth * size
-      bytes = try file.read(range.count * row, at: offset + range.lowerBound * row)
-    }
-    if isBigEndian, size > 1 { Self.reverse(&bytes, size: size) }
+    var bytes = Data(count: range.count * rowWidth * type.size)
+    try bytes.withUnsafeMutableBytes { try read(range, into: $0) }
     return bytes
   }
 
+  /// Reads the bytes of some rows, row-major and in the host's byte order, into memory that takes just them.
+  ///
+  /// - Throws: `ArrayError` if they cannot be read.
+  public func read(_ range: Range<Int>, into bytes: UnsafeMutableRawBufferPointer) throws {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "rows \(range) of \(count)")
+    let row = rowWidth * type.size
+    precondition(bytes.count == range.count * row, "\(bytes.count) bytes for \(range.count * row)")
+    if isFortran, shape.count > 1 {
+      try readColumns(range, into: bytes)
+    } else {
+      try file.read(into: bytes, at: offset + range.lowerBound * row)
+    }
+    if isBigEndian, type.size > 1 { Self.reverse(bytes, size: type.size) }
+  }
+
   /// Rows of an array whose first index varies fastest: a piece of each column.
-  private func columnMajorRows(_ range: Range<Int>) throws -> Data {
+  private func readColumns(_ range: Range<Int>, into bytes: UnsafeMutableRawBufferPointer) throws {
     let (size, width) = (type.size, rowWidth)
-    var bytes = Data(count: range.count * width * size)
     for column in 0..<width {
       // Columns are numbered with the second index fastest; rows want the last one fastest.
       var rest = column
@@ -59,29 +65,24 @@ public struct StoredArray: Sendable {
       }
       let piece = try file.read(
         range.count * size, at: offset + (column * count + range.lowerBound) * size)
-      bytes.withUnsafeMutableBytes { target in
-        piece.withUnsafeBytes { source in
-          for row in 0..<range.count {
-            (target.baseAddress! + (row * width + place) * size)
-              .copyMemory(from: source.baseAddress! + row * size, byteCount: size)
-          }
+      piece.withUnsafeBytes { source in
+        for row in 0..<range.count {
+          (bytes.baseAddress! + (row * width + place) * size)
+            .copyMemory(from: source.baseAddress! + row * size, byteCount: size)
         }
       }
     }
-    return bytes
   }
 
-  private static func reverse(_ bytes: inout Data, size: Int) {
-    bytes.withUnsafeMutableBytes { raw in
-      func swap<Word: FixedWidthInteger>(_: Word.Type) {
-        let words = raw.bindMemory(to: Word.self)
-        for index in words.indices { words[index] = words[index].byteSwapped }
-      }
-      switch size {
-      case 2: swap(UInt16.self)
-      case 4: swap(UInt32.self)
-      default: swap(UInt64.self)
-      }
+  private static func reverse(_ bytes: UnsafeMutableRawBufferPointer, size: Int) {
+    func swap<Word: FixedWidthInteger>(_: Word.Type) {
+      let words = bytes.bindMemory(to: Word.self)
+      for index in words.indices { words[index] = words[index].byteSwapped }
+    }
+    switch size {
+    case 2: swap(UInt16.self)
+    case 4: swap(UInt32.self)
+    default: swap(UInt64.self)
     }
   }
 
@@ -151,11 +152,14 @@ final class OpenFile: Sendable {
 
   func read(_ count: Int, at offset: Int) throws -> Data {
     var data = Data(count: count)
+    try data.withUnsafeMutableBytes { try read(into: $0, at: offset) }
+    return data
+  }
+
+  func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws {
     var done = 0
-    while done < count {
-      let got = data.withUnsafeMutableBytes {
-        pread(descriptor, $0.baseAddress! + done, count - done, off_t(offset + done))
-      }
+    while done < bytes.count {
+      let got = pread(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
       if got < 0, errno == EINTR { continue }
       guard got > 0 else {
         let reason = got < 0 ? String(cString: strerror(errno)) : "the file became shorter"
@@ -163,6 +167,5 @@ final class OpenFile: Sendable {
       }
       done += got
     }
-    return data
   }
 }

@@ -43,7 +43,7 @@ public struct ClassCosinesFigure: Figure, Sendable {
         // Light in the middle and dark at both ends, orange and blue: told apart without red and green, and by
         // the numbers in greyscale.
         "scale": ["domain": [-1, 1], "scheme": "blueorange", "reverse": true],
-        "legend": ["gradientLength": 150, "values": [-1, -0.5, 0, 0.5, 1]],
+        "legend": ["gradientLength": 150, "values": [-1, -0.5, 0, 0.5, 1], "format": ".1f"],
       ]
       var layers: [JSONValue] = [
         [
@@ -76,7 +76,7 @@ public struct ClassCosinesFigure: Figure, Sendable {
         "title": ["text": .string(title), "fontSize": 13, "anchor": "middle", "offset": 6],
       ]
     }
-    let ideal = String(format: "%.3f", -1 / Double(max(1, classes - 1)))
+    let ideal = String(format: "−%.3f", 1 / Double(max(1, classes - 1)))
     return [
       "$schema": .string(vegaLiteSchema), "config": chartTheme,
       "title": [
@@ -212,6 +212,7 @@ public struct LayersFigure: Figure, Sendable {
     let views = try panels.map { title, isLogarithmic, rows -> JSONValue in
       [
         "width": 260, "height": 170, "data": ["values": try JSONValue(encoding: rows)],
+        "title": ["text": .string(title), "fontSize": 13, "anchor": "middle", "offset": 6],
         "mark": ["type": "line", "strokeWidth": 2, "point": ["size": 35], "color": Palette.lines[0]],
         "encoding": [
           "x": [
@@ -219,7 +220,7 @@ public struct LayersFigure: Figure, Sendable {
             "axis": ["labelAngle": -40, "labelOverlap": true],
           ],
           "y": [
-            "field": "value", "type": "quantitative", "title": .string(title),
+            "field": "value", "type": "quantitative", "title": .null,
             "scale": isLogarithmic ? ["type": "log"] : ["zero": false, "nice": true],
             "axis": isLogarithmic ? ["format": "~g", "tickCount": 5] : ["tickCount": 5],
           ],

@@ -2,8 +2,10 @@
 public enum MetricGlossary {
   /// A number's name in JSON and what it says.
   public struct Entry: Sendable {
-    /// Name, of those about a mean without the level that says which.
+    /// Name, without the level that it stands below.
     public let name: String
+    /// Name with its level.
+    public let path: String
     /// What it is, and the value that collapse tends to.
     public let meaning: String
   }
@@ -15,14 +17,16 @@ public enum MetricGlossary {
     public let level: String
     public let entries: [Entry]
 
+    /// Names that begin with a dot stand at the top, whatever the level.
     init(_ title: String, _ level: String = "", _ entries: KeyValuePairs<String, String>) {
       self.title = title
       self.level = level
-      self.entries = entries.map { Entry(name: $0, meaning: $1) }
+      self.entries = entries.map { name, meaning in
+        let isAtTop = name.hasPrefix(".") || level.isEmpty
+        let plain = name.hasPrefix(".") ? String(name.dropFirst()) : name
+        return Entry(name: plain, path: isAtTop ? plain : "\(level).\(plain)", meaning: meaning)
+      }
     }
-
-    /// The full name of an entry.
-    public func path(_ entry: Entry) -> String { level.isEmpty ? entry.name : "\(level).\(entry.name)" }
   }
 
   /// All groups.
@@ -32,8 +36,8 @@ public enum MetricGlossary {
       [
         "nc1_pinv": "tr(Σ_B⁺Σ_W)/C → 0", "nc1_svd": "the same, Σ_B cut to C−1 directions → 0",
         "nc1_quotient": "trΣ_W/trΣ_B → 0",
+        ".cdnv": "variance over squared distance of means, mean over pairs → 0",
       ]),
-    Section("", "", ["cdnv": "variance over squared distance of means, mean over pairs → 0"]),
     Section(
       "NC2, class means on a simplex", "unweighted",
       [

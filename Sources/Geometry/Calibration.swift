@@ -58,7 +58,10 @@ public struct Calibration: Sendable, Equatable {
 
   /// Measures logits, n×C with n ≥ 1, against n integer labels, in `float64`.
   ///
-  /// - Parameter binCount: bins of ``bins`` and ``expectedCalibrationError``.
+  /// - Parameters:
+  ///   - logits: n×C.
+  ///   - labels: n classes.
+  ///   - binCount: bins of ``bins`` and ``expectedCalibrationError``.
   /// - Throws: `TorchError` for shapes that disagree, labels out of range, or a logit that is not finite.
   public init(logits: Tensor, labels: [Int], binCount: Int = 15) throws {
     guard logits.shape.count == 2, !labels.isEmpty, binCount > 0 else {

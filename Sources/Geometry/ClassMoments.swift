@@ -22,7 +22,10 @@ public struct ClassMoments: Sendable {
 
   /// An accumulator without samples.
   ///
-  /// - Parameter scatter: whether to gather the d×d scatter, too, which costs d times as much as the rest.
+  /// - Parameters:
+  ///   - classes: C.
+  ///   - dimension: d.
+  ///   - scatter: whether to gather the d×d scatter, too, which costs d times as much as the rest.
   /// - Precondition: `classes` and `dimension` are positive.
   public init(classes: Int, dimension: Int, scatter: Bool = false) {
     precondition(classes > 0 && dimension > 0, "classes and dimension must be positive")

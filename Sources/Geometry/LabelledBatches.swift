@@ -30,6 +30,7 @@ public struct LabelledBatches {
   /// - Parameters:
   ///   - rows: N×width.
   ///   - labels: N classes.
+  ///   - batchSize: rows of a batch.
   /// - Throws: `TorchError` if the two do not fit.
   public init(_ rows: Tensor, labels: [Int], batchSize: Int = 8192) throws {
     guard rows.shape.count == 2, rows.shape[0] == labels.count, rows.dtype.isFloatingPoint, batchSize > 0

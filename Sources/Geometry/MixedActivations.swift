@@ -25,7 +25,8 @@ public struct MixedActivations: Sendable {
   ///   - features: n×d.
   ///   - logits: n×C, or nil.
   ///   - classifier: C×d with C ≥ 2.
-  ///   - labels: 0 ..< C, one a sample; so are those of the partners.
+  ///   - labels: 0 ..< C, one a sample.
+  ///   - partnerLabels: those of the partners, likewise.
   ///   - lambdas: 0 … 1, one a sample.
   /// - Throws: `TorchError` saying what does not fit, or where a value is not finite.
   public init(

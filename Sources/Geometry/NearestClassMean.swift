@@ -104,7 +104,8 @@ public struct NearestClassMean: Sendable {
     var nearest: [Int] = []
     var (predicted, unbiased): ([Int], [Int]) = ([], [])
     projectedScatter = try checkingErrors {
-      let products = (features.detached().to(.cpu).to(.float64) - centre).matmul(directions)
+      // float64, as the centre is.
+      let products = (features.detached().to(.cpu) - centre).matmul(directions)
       let along = products.narrowed(0..<classes, dimension: 1)
       nearest = try (along - halfSquares).argmax(1).array()
       if hasClassifier, let offsets {

@@ -43,7 +43,11 @@ public struct Predictions: Sendable {
 
   /// Nothing gathered yet.
   ///
-  /// - Parameter keeping: whether to keep every probability, so that ``resampled(_:)`` can be asked.
+  /// - Parameters:
+  ///   - classes: C.
+  ///   - classBinCount: bins of each class's probability.
+  ///   - edge: which end of a bin belongs to it.
+  ///   - keeping: whether to keep every probability, so that ``resampled(_:)`` can be asked.
   public init(classes: Int, classBinCount: Int = 15, edge: BinEdge = .upper, keeping: Bool = false) {
     precondition(classes > 0 && classBinCount > 0, "classes and bins must be positive")
     self.classes = classes
@@ -68,7 +72,10 @@ public struct Predictions: Sendable {
 
   /// Adds a batch of logits, n×C, whose softmax is the prediction.
   ///
-  /// - Parameter temperature: what logits are divided by.
+  /// - Parameters:
+  ///   - logits: n×C.
+  ///   - labels: n classes.
+  ///   - temperature: what logits are divided by.
   /// - Throws: `TorchError` for shapes that disagree, labels out of range, or logits that are not finite.
   public mutating func add(logits: Tensor, labels: [Int], temperature: Double = 1) throws {
     let logits = logits.detached().to(.cpu).to(.float64)

@@ -59,20 +59,19 @@ public struct MeasurementReport: Sendable {
       for group in MetricGlossary.sections {
         let isAboutMean = group.level == "unweighted"
         let rows = group.entries.compactMap { entry -> [String]? in
-          let path = group.path(entry)
-          guard let value = numbers.values[path] else { return nil }
+          guard let value = numbers.values[entry.path] else { return nil }
           var row = [entry.name, Self.shown(value)]
           if isAboutMean, !isBalanced {
-            row.append(numbers.values["weighted.\(entry.name)"].map(Self.shown) ?? "–")
+            row.append(numbers.values["weighted.\(entry.name)"].map(Self.shown) ?? Self.shown(value))
           }
           if hasIntervals {
             row.append(
-              numbers.intervals[path].map { "\(Self.shown($0[0])) … \(Self.shown($0[1]))" } ?? "–")
+              numbers.intervals[entry.path].map { "\(Self.shown($0[0])) … \(Self.shown($0[1]))" } ?? "–")
           }
           return row + [entry.meaning]
         }
         guard !rows.isEmpty else { continue }
-        if !group.title.isEmpty { section.add("h3", group.title) }
+        section.add("h3", group.title)
         let value = isAboutMean && !isBalanced ? ["mean of class means", "mean of samples"] : ["value"]
         section.add(
           table: rows, head: ["name"] + value + (hasIntervals ? ["95 % interval"] : []) + ["meaning"])

@@ -86,7 +86,9 @@ public struct AmplificationLosses: Sendable {
 extension FixedClassifierModel {
   /// The expected loss of the optimal features, or of amplified ones.
   ///
-  /// - Parameter rule: a rule for λ's distribution; `BetaRule.doubleExponential` is accurate to about 1e-14.
+  /// - Parameters:
+  ///   - rule: a rule for λ's distribution; `BetaRule.doubleExponential` is accurate to about 1e-14.
+  ///   - amplification: of the optimal features; nil for none.
   public func expectedLoss(_ rule: BetaRule, amplification: Amplification? = nil) -> ExpectedLoss {
     let optimal = ExpectedLoss(sameClass: sameClass.loss, differentClass: rule.mean { feature($0).loss })
     return amplification.map { optimal + expectedIncrease(rule, $0) } ?? optimal
@@ -120,6 +122,8 @@ extension FixedClassifierModel {
   ///
   /// - Parameters:
   ///   - mixtures: not empty; of pairs from `n` classes.
+  ///   - n: classes that the pairs are from.
+  ///   - amplification: of the optimal features.
   ///   - rule: for the distribution that their λ come from.
   public func losses(
     of mixtures: [Mixture], amongClasses n: Int, _ amplification: Amplification, _ rule: BetaRule

@@ -19,7 +19,11 @@ public struct FreeClassifierOptimum: Sendable, Equatable {
 
   /// Solves for m*.
   ///
-  /// - Parameter rule: for the distribution of λ.
+  /// - Parameters:
+  ///   - classes: C.
+  ///   - classifierDecay: λ_W.
+  ///   - featureDecay: λ_H.
+  ///   - rule: for the distribution of λ.
   /// - Throws: `TheoryError` unless C is from 2 to 10⁹, both decays are positive and finite, and their
   ///   product is from 1e-30 to 1e250.
   public init(

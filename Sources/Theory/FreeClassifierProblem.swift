@@ -72,6 +72,7 @@ public struct FreeClassifierProblem: Sendable {
   /// Descends from a Gaussian W, all features zero.
   ///
   /// - Parameters:
+  ///   - stream: that draws W.
   ///   - tolerance: `relativeGradient` at which to stop. Where λ_W λ_H is below 1e-14 or so, rounding
   ///     may keep the descent from it.
   ///   - iterations: steps at most.

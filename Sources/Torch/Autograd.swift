@@ -50,7 +50,9 @@ extension Tensor {
 
   /// Adds the gradients of this tensor to every leaf that it was computed from.
   ///
-  /// - Parameter seed: gradient with respect to this tensor, of its shape; 1 for a scalar.
+  /// - Parameters:
+  ///   - seed: gradient with respect to this tensor, of its shape; 1 for a scalar.
+  ///   - retainGraph: whether it can be done again.
   public func backward(seed: Tensor? = nil, retainGraph: Bool = false) throws {
     try check(ct_backward(checkedHandle(), seed?.checkedHandle(), retainGraph), "backward", [summary])
   }
@@ -59,7 +61,10 @@ extension Tensor {
 /// Gradients of `outputs` with respect to `inputs`, without touching accumulated ones.
 ///
 /// - Parameters:
+///   - outputs: what is differentiated.
 ///   - seeds: one an output; nil for a scalar output.
+///   - inputs: with respect to what.
+///   - retainGraph: whether it can be done again.
 ///   - createGraph: lets the gradients be differentiated again.
 /// - Returns: one an input; nil where an input is not reached.
 public func gradients(

@@ -37,7 +37,10 @@ public final class ScriptModule {
   ///
   /// As an operator that fails, a module that does gives tensors that carry its message.
   ///
-  /// - Parameter isTraining: whether in training mode, with batch statistics and dropout.
+  /// - Parameters:
+  ///   - input: its only argument.
+  ///   - isTraining: whether in training mode, with batch statistics and dropout.
+  ///   - count: tensors that are expected.
   public func callAsFunction(_ input: Tensor, isTraining: Bool = false, count: Int = 1) -> [Tensor] {
     do {
       try check(ct_module_set_training(handle, isTraining), "call module")

@@ -18,7 +18,9 @@ public struct TensorArchive: Sendable {
   ///
   /// A seal that the file was written with is checked.
   ///
-  /// - Parameter sealed: whether it must have one.
+  /// - Parameters:
+  ///   - path: of the file.
+  ///   - sealed: whether it must have a seal.
   /// - Throws: `SafetensorsError` for a missing, truncated or malformed file.
   public init(path: String, sealed: Bool = false) throws {
     let file = try SafetensorsFile(path: path)
@@ -45,7 +47,9 @@ public struct TensorArchive: Sendable {
   /// Writes a file, whole or not at all; tensors in order of their names, so that equal contents
   /// give equal bytes.
   ///
-  /// - Parameter sealed: whether to add a seal by which later damage shows.
+  /// - Parameters:
+  ///   - path: of the file.
+  ///   - sealed: whether to add a seal by which later damage shows.
   public func write(to path: String, sealed: Bool = false) throws {
     var writer = SafetensorsWriter(metadata: metadata)
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {

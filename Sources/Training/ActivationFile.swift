@@ -117,9 +117,11 @@ struct ActivationFile {
       case .uint16, .uint32, .uint64:
         throw array.failure("is \(array.type); floating-point numbers are needed")
       }
-    return try array.rows(range).withUnsafeBytes {
-      try Tensor(bytes: $0, shape: [range.count] + array.shape.dropFirst(), dtype: type).checked()
-    }
+    let tensor = Tensor.uninitialized([range.count] + array.shape.dropFirst(), dtype: type)
+    let bytes = try UnsafeMutableRawBufferPointer(
+      start: tensor.unsafeAddress(), count: range.count * array.rowWidth * array.type.size)
+    try withExtendedLifetime(tensor) { try array.read(range, into: bytes) }
+    return tensor
   }
 
   /// A small array as a tensor: a classifier or a bias.

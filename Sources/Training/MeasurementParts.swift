@@ -151,6 +151,7 @@ struct MeasurementParts {
       throw array.failure("is there, but test_labels is not")
     }
     let rows = try ActivationFile.batches(array, labels: testLabels)
+    guard rows.count > 0 else { throw array.failure("has no numbers in it") }
     guard rows.width == features.rowWidth else {
       throw array.failure("has rows of \(rows.width) numbers, features of \(features.rowWidth)")
     }
@@ -227,6 +228,7 @@ extension MeasurementParts {
     }
     let rows = try ActivationFile.batches(array, labels: testLabels)
     guard rows.width == classes else { throw width(array.name, rows.width) }
+    guard rows.count > 0 else { throw array.failure("has no numbers in it") }
     let calibration = Calibration(try Self.predictions(rows, areLogits: areLogits))
     numbers.append(calibration.numbers, under: "test.calibration")
     testReliability = calibration.bins

@@ -129,8 +129,7 @@ private struct MeasurementTable {
     for section in MetricGlossary.sections {
       let rows = section.entries.compactMap { Self.row(section, $0, numbers) }
       guard !rows.isEmpty else { continue }
-      if !section.title.isEmpty { lines += ["", section.title] }
-      lines += rows
+      lines += ["", section.title] + rows
     }
     if !numbers.layers.isEmpty { lines += Self.layers(numbers.layers) }
     if let configuration = numbers.configuration {
@@ -142,10 +141,9 @@ private struct MeasurementTable {
   private static func row(
     _ section: MetricGlossary.Section, _ entry: MetricGlossary.Entry, _ numbers: MeasuredNumbers
   ) -> String? {
-    let path = section.path(entry)
-    guard let value = numbers.values[path] else { return nil }
+    guard let value = numbers.values[entry.path] else { return nil }
     var text = "  " + entry.name.padding(toLength: 32, withPad: " ", startingAt: 0) + shown(value)
-    if let ends = numbers.intervals[path], ends.count == 2 {
+    if let ends = numbers.intervals[entry.path], ends.count == 2 {
       text += " [\(shown(ends[0])), \(shown(ends[1]))]"
     }
     if section.level == "unweighted", let other = numbers.values["weighted.\(entry.name)"],

@@ -152,6 +152,7 @@ import Testing
       bad("none.npz", labels=None)
       bad("empty.npz", features=x[:0], labels=y[:0], logits=z[:0])
       bad("test.npz", test_features=x)
+      bad("untested.npz", test_features=x[:0], test_labels=y[:0])
       bad("foreign.npz", ood_features=x[:, :3])
       bad("partners.npz", partner_labels=y[:5])
       """)
@@ -165,7 +166,8 @@ import Testing
       ("bias", ["bias has shape [2]"]), ("logits", ["logits has 9 rows, but there are 240 labels"]),
       ("few", ["classes, 0 ..< 2"]), ("none", ["holds no array named labels", "--array labels="]),
       ("empty", ["has no numbers in it"]), ("test", ["test_labels is not"]),
-      ("foreign", ["rows of 3 numbers"]), ("partners", ["5 partner labels"]),
+      ("untested", ["test_features has no numbers"]), ("foreign", ["rows of 3 numbers"]),
+      ("partners", ["5 partner labels"]),
     ]
     for (name, words) in cases {
       try run("measure", "\(name).npz").expectFailure(65, ["\(name).npz"] + words)
