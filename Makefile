@@ -24,14 +24,14 @@ check: bootstrap ## Check format and imports, build with warnings as errors, run
 	$(SWIFT) format lint --strict --recursive Sources Tests Examples Package.swift
 	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
 	$(MAKE) test SWIFT_FLAGS="$(SWIFT_FLAGS)"
-	$(MAKE) docs examples
+	$(MAKE) docs examples SWIFT_FLAGS="$(SWIFT_FLAGS)"
 
 docs: bootstrap ## Make the documentation of the libraries in .build/docs
-	@test -d .build/debug/Modules || $(SWIFT) build $(SWIFT_FLAGS)
+	$(SWIFT) build $(SWIFT_FLAGS)
 	scripts/docs
 
 examples: bootstrap ## Build and run the packages in Examples, which use this one
-	$(SWIFT) run --package-path Examples/Measure --scratch-path .build/examples measure-features
+	$(SWIFT) run --package-path Examples/Measure --scratch-path .build/examples measure-features >/dev/null
 
 benchmark: build ## Compare speed and memory with other systems
 	Benchmarks/run

@@ -9,6 +9,9 @@ public struct MeasureRequest: Codable, Sendable {
   /// Of the halves that temperature scaling fits and measures, and of resampling.
   public var seed = 0
 
+  /// Bytes of a batch of features in `float64`.
+  public var batchBytes = 32 << 20
+
   /// Everything of one file, by the usual names.
   public init(file: String) { self.file = file }
 

@@ -51,7 +51,16 @@ public struct Bootstrap: Sendable {
       let lower = 2 * entry.value - quantile(0.975)
       // What is never negative has no interval that is.
       let least: Double = min(drawn[0], entry.value) >= 0 ? 0 : -.infinity
-      intervals[entry.name] = (max(least, lower), 2 * entry.value - quantile(0.025))
+      let most: Double = Self.isAtMostOne(entry.name) ? 1 : .infinity
+      intervals[entry.name] = (max(least, lower), min(most, 2 * entry.value - quantile(0.025)))
+    }
+  }
+
+  /// Whether a number of this name is a share, an error of shares, or a cosine.
+  private static func isAtMostOne(_ name: String) -> Bool {
+    let last = name.split(separator: ".").last.map(String.init) ?? name
+    return ["accuracy", "agreement", "confidence", "ece_", "mce_", "cosine_mean"].contains {
+      last.contains($0)
     }
   }
 }

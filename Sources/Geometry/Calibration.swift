@@ -64,7 +64,7 @@ public struct Calibration: Sendable, Equatable {
   ///   - binCount: bins of ``bins`` and ``expectedCalibrationError``.
   /// - Throws: `TorchError` for shapes that disagree, labels out of range, or a logit that is not finite.
   public init(logits: Tensor, labels: [Int], binCount: Int = 15) throws {
-    guard logits.shape.count == 2, !labels.isEmpty, binCount > 0 else {
+    guard logits.shape.count == 2, logits.shape[1] > 0, !labels.isEmpty, binCount > 0 else {
       throw TorchError(
         operation: "calibration", arguments: ["logits \(logits.shape)", "\(labels.count) labels"],
         reason: "logits must be n×C and labels n ≥ 1 integers in 0 ..< C")

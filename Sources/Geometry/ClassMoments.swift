@@ -41,6 +41,10 @@ public struct ClassMoments: Sendable {
   ///
   /// - Throws: `TorchError` as ``add(_:labels:)`` does.
   public init(_ batches: LabelledBatches, classes: Int, scatter: Bool = false) throws {
+    guard classes > 0, batches.width > 0 else {
+      throw TorchError(
+        operation: "class moments", reason: "\(classes) classes of features of length \(batches.width)")
+    }
     self.init(classes: classes, dimension: batches.width, scatter: scatter)
     try batches.forEach { try add($0, labels: $1) }
   }
@@ -90,9 +94,12 @@ public struct ClassMoments: Sendable {
     let rows = try features.detached().to(.cpu).to(isDouble ? .float64 : .float32).contiguous().checked()
     let pivots = try pivots(rows, labels)
     let (sums, lengths) = try Self.sums(rows, labels, pivots: pivots, classes: classes)
-    guard lengths.allSatisfy(\.isFinite) else {
+    // Squares of products of squares must stay in range, too.
+    guard lengths.allSatisfy({ $0 < 1e70 }) else {
       try rows.checkFinite("features", firstRow: count)
-      throw TorchError(operation: "class moments", reason: "features are too large for sums of squares")
+      throw TorchError(
+        operation: "class moments", reason: "features are too large for products of their squares; scale them"
+      )
     }
     var totals = counts
     for label in labels { totals[label] += 1 }

@@ -64,7 +64,7 @@ extension Directions {
 func simplexETFDistance(_ a: Tensor, _ b: Tensor) throws -> Double {
   let classes = a.shape[0]
   return try checkingErrors {
-    let gram = a.matmul(b.transposed())
+    let gram = (a / a.norm([0, 1])).matmul((b / b.norm([0, 1])).transposed())
     let identity = Tensor(Array(0..<classes)).oneHot(classes: classes).to(.float64)
     let ideal = (identity - 1 / Double(classes)) / Double(classes - 1).squareRoot()
     let difference = gram / gram.norm([0, 1]) - ideal

@@ -11,8 +11,8 @@ public struct CollapseMetrics: Sendable, Equatable {
   public struct AboutMean: Sendable, Equatable {
     /// tr(Σ_B⁺Σ_W)/C: NC1, variability collapse (Papyan, Han & Donoho 2020).
     public let pseudoInverseVariability: Double
-    /// The same with Σ_B inverted along its largest min(C−1, d) singular values, however small they are; nil where
-    /// one of them is zero.
+    /// The same with Σ_B inverted along its largest min(C−1, d) singular values; nil where one of them is zero but for
+    /// rounding.
     public let truncatedVariability: Double?
     /// trΣ_W/trΣ_B.
     public let quotientVariability: Double
@@ -28,7 +28,7 @@ public struct CollapseMetrics: Sendable, Equatable {
     public let uniformity: HypersphericalUniformity
     /// Ranks of A.
     public let rank: Rank
-    /// ‖WAᵀ/‖WAᵀ‖_F − (I − 11ᵀ/C)/√(C−1)‖_F: NC3. As all of NC3, nil without a classifier of width d.
+    /// ‖WAᵀ/‖WAᵀ‖_F − (I − 11ᵀ/C)/√(C−1)‖_F: NC3. As all of NC3, nil without a classifier.
     public let selfDualityError: Double?
     /// Mean of ‖ŵ_c − m̂_c‖, both of unit length.
     public let dualDistanceMean: Double?
@@ -75,7 +75,7 @@ public struct CollapseMetrics: Sendable, Equatable {
   public init(
     _ features: LabelledBatches, classes: Int, classifier: Tensor? = nil, bias: Tensor? = nil
   ) throws {
-    let moments = try ClassMoments(features, classes: max(1, classes))
+    let moments = try ClassMoments(features, classes: classes)
     var nearest = try NearestClassMean(moments, classifier: classifier, bias: bias)
     try features.forEach { try nearest.add($0, labels: $1) }
     try self.init(moments, nearest, classifier: classifier)
@@ -208,10 +208,10 @@ extension CollapseMetrics.AboutMean {
     // Centring takes one direction away; what rounding leaves of it is not to be inverted.
     let kept = values.indices.suffix(min(classes - 1, dimension))
     func sum(_ places: some Sequence<Int>) -> Double {
-      places.reduce(0) { $0 + max(0, along[$1]) / (values[$1] * values[$1]) }
+      places.reduce(0) { $0 + (along[$1] < 0 ? 0 : along[$1] / values[$1] / values[$1]) }
     }
     let pseudoInverse = sum(kept.filter { values[$0] > tolerance })
-    return (pseudoInverse, kept.allSatisfy { values[$0] > 0 } ? sum(kept) : nil)
+    return (pseudoInverse, kept.allSatisfy { values[$0] > tolerance } ? sum(kept) : nil)
   }
 }
 

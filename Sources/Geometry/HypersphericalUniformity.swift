@@ -11,14 +11,14 @@ public struct HypersphericalUniformity: Sendable, Equatable {
   public let distanceVariance: Double
   /// The smallest ρ; what Riesz energies tend to maximise as s grows.
   public let distanceMinimum: Double
-  /// Mean of log ρ⁻¹, the logarithmic kernel.
-  public let logMean: Double
+  /// Mean of log ρ⁻¹, the logarithmic kernel. As all kernels, nil where two vectors have one direction.
+  public let logMean: Double?
   /// Variance of log ρ⁻¹.
-  public let logVariance: Double
+  public let logVariance: Double?
   /// Mean of ρ⁻¹, the Riesz kernel with s = 1 (Thomson's problem).
-  public let rieszMean: Double
+  public let rieszMean: Double?
   /// Variance of ρ⁻¹.
-  public let rieszVariance: Double
+  public let rieszVariance: Double?
   /// (1/s) log of the mean of ρ^(−s) for s = d − 2, the Riesz kernel that is harmonic in d dimensions.
   ///
   /// The kernel itself leaves the range of numbers in a few hundred dimensions; its logarithm is taken of the
@@ -29,9 +29,15 @@ public struct HypersphericalUniformity: Sendable, Equatable {
   init(distances: [Double], dimension: Int) {
     (distanceMean, distanceVariance) = meanAndVariance(distances)
     distanceMinimum = distances.min() ?? 0
+    guard distanceMinimum > 0 else {
+      (logMean, logVariance, rieszMean, rieszVariance, rieszLogEnergy) = (nil, nil, nil, nil, nil)
+      return
+    }
     let logs = distances.map { -log($0) }
-    (logMean, logVariance) = meanAndVariance(logs)
-    (rieszMean, rieszVariance) = meanAndVariance(distances.map { 1 / $0 })
+    let (logarithmic, riesz) = (meanAndVariance(logs), meanAndVariance(distances.map { 1 / $0 }))
+    (logMean, logVariance, rieszMean, rieszVariance) = (
+      logarithmic.mean, logarithmic.variance, riesz.mean, riesz.variance
+    )
     let s = Double(dimension - 2)
     let largest = logs.max() ?? 0
     let sum = logs.reduce(0) { $0 + exp(s * ($1 - largest)) }
@@ -63,7 +69,7 @@ struct Directions {
   let distances: [Double]
 
   /// - Parameter name: of the rows, in a message.
-  /// - Throws: `TorchError` if a row is zero or two have one direction, so that angles or kernels are undefined.
+  /// - Throws: `TorchError` if a row is zero, so that its angles are undefined.
   init(_ rows: Tensor, _ name: String) throws {
     let count = rows.shape[0]
     norms = try checkingErrors { try rows.norm([1]).array(Double.self) }
@@ -85,10 +91,5 @@ struct Directions {
     let pairs = pairs(count)
     cosines = pairs.map { gram[$0.0 * count + $0.1] }
     distances = pairs.map { grid[$0.0 * count + $0.1] }
-    if let place = distances.firstIndex(where: { !($0 > 0) }) {
-      throw TorchError(
-        operation: "directions",
-        reason: "the \(name)s of classes \(pairs[place].0) and \(pairs[place].1) have one direction")
-    }
   }
 }

@@ -58,14 +58,9 @@ public struct MixedActivations: Sendable {
     if let place = lambdas.firstIndex(where: { !(0...1).contains($0) }) {
       throw failure("λ of sample \(place) is \(lambdas[place]), not in 0 … 1")
     }
-    for (name, tensor) in [("features", features), ("classifier", classifier)]
-      + (logits.map { [("logits", $0)] } ?? [])
-    where try tensor.isFinite().all().item() != 1 {
-      let finite = try tensor.isFinite().to(.uint8).array(UInt8.self)
-      let place = finite.firstIndex(of: 0) ?? 0
-      throw failure(
-        "\(name) row \(place / tensor.shape[1]), column \(place % tensor.shape[1]) is not a finite number")
-    }
+    try features.checkFinite("features")
+    try classifier.checkFinite("classifier")
+    try logits?.checkFinite("logits")
     self.features = wide(features)
     self.logits = logits.map(wide)
     self.classifier = wide(classifier)

@@ -166,7 +166,7 @@ struct ClassGroups {
 
   /// ‖G/‖G‖_F − (I − 11ᵀ/C)/√(C−1)‖_F, G the Gram matrix of the centred means.
   func etfError() throws -> Double {
-    try checkingErrors { try simplexETFError(centredMeans.array(Double.self), classes: classes) }
+    try simplexETFDistance(centredMeans, centredMeans)
   }
 
   /// tr(Σ_B⁺ Σ_W)/C, with Σ_W the mean over samples and Σ_B the mean over classes.

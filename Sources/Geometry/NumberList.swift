@@ -18,9 +18,11 @@ public struct NumberList: Sendable, Equatable, ExpressibleByDictionaryLiteral {
   /// The numbers, in order.
   public private(set) var entries: [Entry] = []
 
-  /// Numbers by name, less those that are nil.
+  /// Numbers by name, less those that are nil or not finite.
   public init(dictionaryLiteral elements: (String, Double?)...) {
-    entries = elements.compactMap { name, value in value.map { Entry(name: name, value: $0) } }
+    entries = elements.compactMap { name, value in
+      value.flatMap { $0.isFinite ? Entry(name: name, value: $0) : nil }
+    }
   }
 
   /// Adds numbers, whose names are those of the list below a level of this name.

@@ -63,6 +63,9 @@ public struct Predictions: Sendable {
   )
     throws
   {
+    guard logits.width > 0 else {
+      throw TorchError(operation: "predictions", reason: "there are logits of no class")
+    }
     self.init(classes: logits.width, classBinCount: classBinCount, edge: edge, keeping: keeping)
     try logits.forEach { try add(logits: $0, labels: $1) }
   }
@@ -81,7 +84,9 @@ public struct Predictions: Sendable {
     let logits = logits.detached().to(.cpu).to(.float64)
     try check(logits, "logits", labels)
     guard !labels.isEmpty else { return }
-    let logarithms = (logits / temperature).logSoftmax(1)
+    // Differences first: quotients of large logits may leave the range of numbers.
+    let shifted = logits - logits.max([1], keepDimensions: true)
+    let logarithms = (shifted / temperature).logSoftmax(1)
     let losses = try checkingErrors {
       try (-logarithms.gathered(Tensor(labels, shape: [labels.count, 1]), dimension: 1)).array(Double.self)
     }

@@ -43,7 +43,7 @@ public enum WeightLayouts {
     default: break
     }
     guard parts.count >= 3, parts[0].hasPrefix("group"), let group = Int(parts[0].dropFirst(5)),
-      parts[1].hasPrefix("block"), let block = Int(parts[1].dropFirst(5))
+      (0...2).contains(group), parts[1].hasPrefix("block"), let block = Int(parts[1].dropFirst(5))
     else { throw UnknownLayout(name: name) }
     let scope = "block\(group + 1).layer.\(block)"
     switch (parts[2], parts.count) {

@@ -13,7 +13,14 @@ struct ActivationFile {
   let layers: [String]
 
   /// Bytes of a batch in `float64`.
-  private static let batchBytes = 32 << 20
+  private let batchBytes: Int
+  private let opened = Opened()
+
+  /// What was looked up: archives are listed and members unpacked once.
+  private final class Opened {
+    var files: [String: ArrayFile] = [:]
+    var arrays: [String: StoredArray] = [:]
+  }
 
   /// Opens the file of a request.
   ///
@@ -22,6 +29,7 @@ struct ActivationFile {
     path = request.file
     file = try ArrayFile(path: path)
     sources = request.sources
+    batchBytes = request.batchBytes
     let layerPrefixes = ["features.", "classifier.", "bias."]
     for name in sources.keys.sorted()
     where !MeasureRequest.arrayNames.contains(name)
@@ -41,23 +49,38 @@ struct ActivationFile {
 
   /// An array, or nil if there is none of this name.
   func array(_ name: String) throws -> StoredArray? {
-    if let source = sources[name] { return try array(name, from: source) }
-    if file.names == [""] { return name == "features" ? try file.array("") : nil }
-    return file.names.contains(name) ? try file.array(name) : nil
+    if let known = opened.arrays[name] { return known }
+    let found: StoredArray?
+    if let source = sources[name] {
+      found = try array(name, from: source)
+    } else if file.names == [""] {
+      found = name == "features" ? try file.array("") : nil
+    } else {
+      found = file.names.contains(name) ? try file.array(name) : nil
+    }
+    opened.arrays[name] = found
+    return found
   }
 
   /// An array that the user says where to find.
   private func array(_ name: String, from source: String) throws -> StoredArray {
-    func only(_ file: ArrayFile) throws -> StoredArray {
-      try file.array(file.names.count == 1 ? file.names[0] : name)
-    }
-    if FileManager.default.fileExists(atPath: source) { return try only(ArrayFile(path: source)) }
-    if file.names.contains(source) { return try file.array(source) }
-    if let colon = source.lastIndex(of: ":") {
-      let path = String(source[..<colon])
-      if FileManager.default.fileExists(atPath: path) {
-        return try ArrayFile(path: path).array(String(source[source.index(after: colon)...]))
+    func opened(_ path: String) throws -> ArrayFile? {
+      if let known = self.opened.files[path] { return known }
+      var isDirectory: ObjCBool = false
+      guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), !isDirectory.boolValue
+      else {
+        return nil
       }
+      let file = try ArrayFile(path: path)
+      self.opened.files[path] = file
+      return file
+    }
+    if let other = try opened(source) {
+      return try other.array(other.names.count == 1 ? other.names[0] : name)
+    }
+    if file.names.contains(source) { return try file.array(source) }
+    if let colon = source.lastIndex(of: ":"), let other = try opened(String(source[..<colon])) {
+      return try other.array(String(source[source.index(after: colon)...]))
     }
     throw Failure(
       .missing, "--array \(name)=\(source): \(source) is neither a file nor an array in \(path).",
@@ -87,6 +110,7 @@ struct ActivationFile {
     guard array.type.isFloatingPoint else {
       throw array.failure("is \(array.type); floating-point numbers are needed")
     }
+    guard array.rowWidth > 0, array.count > 0 else { throw array.failure("has no numbers in it") }
     return array
   }
 
@@ -139,28 +163,37 @@ struct ActivationFile {
 
   /// Rows with their classes in batches: all of them, or those at given places.
   ///
-  /// - Parameter places: ascending; nil for all.
-  static func batches(_ array: StoredArray, labels: [Int], places: [Int]? = nil) throws -> LabelledBatches {
-    let array = try rows(array)
+  /// - Parameters:
+  ///   - places: ascending; nil for all.
+  ///   - classes: C, of which each row has two numbers or so while it is measured.
+  func batches(_ array: StoredArray, labels: [Int], places: [Int]? = nil, classes: Int) throws
+    -> LabelledBatches
+  {
+    let array = try Self.rows(array)
     guard array.count == labels.count else {
       throw array.failure("has \(array.count) rows, but there are \(labels.count) labels")
     }
-    let batch = max(1, min(16_384, batchBytes / 8 / max(1, array.rowWidth)))
+    let batch = max(1, min(16_384, batchBytes / 8 / max(array.rowWidth, 2 * classes)))
     return LabelledBatches(count: places?.count ?? labels.count, width: array.rowWidth) { body in
       var next = 0
       for start in stride(from: 0, to: array.count, by: batch) {
         let range = start..<min(start + batch, array.count)
-        let rows = try tensor(array, range)
-        guard let places else {
-          try body(rows, Array(labels[range]))
-          continue
+        let rows = try Self.tensor(array, range)
+        do {
+          guard let places else {
+            try body(rows, Array(labels[range]))
+            continue
+          }
+          let first = next
+          while next < places.count, places[next] < range.upperBound { next += 1 }
+          guard first < next else { continue }
+          let chosen = places[first..<next]
+          try body(rows.indexSelected(Tensor(chosen.map { $0 - start })), chosen.map { labels[$0] })
+        } catch let error as TorchError {
+          // Who measures knows neither the array nor its rows by number.
+          try rows.checkFinite(array.name.isEmpty ? "features" : array.name, firstRow: start)
+          throw error
         }
-        let first = next
-        while next < places.count, places[next] < range.upperBound { next += 1 }
-        guard first < next else { continue }
-        let chosen = places[first..<next]
-        try body(
-          rows.indexSelected(Tensor(chosen.map { $0 - start })), chosen.map { labels[$0] })
       }
     }
   }

@@ -82,7 +82,8 @@ final class ScriptClassifier: Classifier {
   }
 
   func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics, _: Alteration?) -> ModelOutput {
-    let outputs = module(images, isTraining: statistics == .batch, count: 2)
+    // It was exported in float32, whatever the precision of ours.
+    let outputs = module(images.to(.float32), isTraining: statistics == .batch, count: 2)
     return ModelOutput(features: outputs[0].to(.float32), logits: outputs[1].to(.float32))
   }
 }
@@ -123,7 +124,7 @@ extension Setup {
       throw Failure(
         .usage,
         "\(request.path) tells \(model.classifier.shape[0]) classes apart, \(dataset.name) has \(dataset.classes).",
-        remedies: ["--classes chooses and orders those that the network knows."])
+        remedies: ["--network-classes chooses and orders those that the network knows."])
     }
     let evaluator = Evaluator(batchSize: configuration.evaluation.batchSize, dtype: dtype)
     let accuracy = try evaluator.accuracy(of: dataset.test, model, dataset.normalization)
@@ -151,7 +152,7 @@ extension Setup {
         .badData,
         "\(path) does not fit \(configuration.model.name) for \(dataset.classes) classes: \(error).",
         remedies: [
-          "--model names the architecture, --classes those that the network knows;",
+          "--model names the architecture, --network-classes those that the network knows;",
           "--module takes any other network as a TorchScript module: docs/bring-your-own-network.md.",
         ])
     }

@@ -63,7 +63,7 @@ public struct Measurement: Sendable {
       intervals = parts.intervals?.mapValues { [$0.lower, $0.upper] }
     } catch let error as ArrayError {
       throw Failure(error.isMissing ? .missing : .badData, "\(error).")
-    } catch let error as TorchError {
+    } catch let error as TorchError where !error.reason.contains("memory") {
       throw Failure(
         .badData, "\(request.file): \(error.reason).",
         remedies: error.reason.contains("has no sample") || error.reason.contains("has no same-class")

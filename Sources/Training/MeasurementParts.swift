@@ -26,10 +26,10 @@ struct MeasurementParts {
 
   /// Classes of which angles are listed one by one.
   private static let listedClasses = 128
-  /// Logits that are computed and held where the file has none: 80 MB.
+  /// Logits that are computed and held where the file has none: 160 MB.
   private static let heldLogits = 20_000_000
-  /// Features that resampling may hold: 2 GB.
-  private static let heldFeatures = 500_000_000
+  /// Features and probabilities that resampling may hold: several GB with a resampled set and what is computed.
+  private static let heldFeatures = 200_000_000
 
   /// Reads what belongs together and checks it.
   init(_ file: ActivationFile) throws {
@@ -47,11 +47,23 @@ struct MeasurementParts {
     if let least = labels.firstIndex(where: { $0 < 0 }) {
       throw features.failure("has the label \(labels[least]) in row \(least); labels number classes from 0")
     }
+    // Every class needs a sample, so there are no more classes than samples.
+    guard largest < labels.count else {
+      throw features.failure(
+        "has the label \(largest) in row \(labels.firstIndex(of: largest) ?? 0), but only \(labels.count) rows; "
+          + "labels number classes from 0, and every class needs a row")
+    }
+    if let outputs, outputs.count != labels.count {
+      throw outputs.failure("has \(outputs.count) rows, but there are \(labels.count) labels")
+    }
     classes = weight?.shape.first ?? outputs?.shape.dropFirst().first ?? largest + 1
     guard largest < classes else {
       throw features.failure(
         "has the label \(largest) in row \(labels.firstIndex(of: largest) ?? 0), but classifier or logits are "
           + "of \(classes) classes, 0 ..< \(classes)")
+    }
+    guard classes <= labels.count else {
+      throw features.failure("has \(labels.count) rows for \(classes) classes; every class needs one")
     }
     classifier = try file.tensor("classifier", shape: [classes, features.rowWidth])
     bias = try file.tensor("bias", shape: [classes])
@@ -70,10 +82,11 @@ struct MeasurementParts {
 
   /// The rows of an array that belong to the samples measured.
   private func batches(_ array: StoredArray) throws -> LabelledBatches {
-    try ActivationFile.batches(array, labels: labels, places: places)
+    try file.batches(array, labels: labels, places: places, classes: classes)
   }
 
   mutating func measure(_ request: MeasureRequest, _ report: (String) -> Void) throws {
+    if request.resamples > 0 { try checkHeld() }
     if places?.isEmpty == true {
       throw TorchError(operation: "measurement", reason: "class 0 has no same-class sample")
     }
@@ -109,9 +122,6 @@ struct MeasurementParts {
     var nearest = try NearestClassMean(moments, classifier: classifier, bias: bias)
     let logits = classifier == nil ? try outputs("") : nil
     if let logits {
-      guard logits.rows.count == labels.count else {
-        throw logits.rows.failure("has \(logits.rows.count) rows, but there are \(labels.count) labels")
-      }
       try ActivationFile.forEach(rows, logits.rows, places: places) { features, logits, labels in
         try nearest.add(features, labels: labels, logits: logits)
       }
@@ -150,25 +160,28 @@ struct MeasurementParts {
     guard let testLabels = try file.labels("test_labels") else {
       throw array.failure("is there, but test_labels is not")
     }
-    let rows = try ActivationFile.batches(array, labels: testLabels)
-    guard rows.count > 0 else { throw array.failure("has no numbers in it") }
+    let rows = try file.batches(array, labels: testLabels, classes: classes)
     guard rows.width == features.rowWidth else {
       throw array.failure("has rows of \(rows.width) numbers, features of \(features.rowWidth)")
     }
     var nearest = try NearestClassMean(moments, classifier: classifier, bias: bias)
-    var first = 0
-    try rows.forEach {
-      try $0.checkFinite("test_features", firstRow: first)
-      try nearest.add($0, labels: $1)
-      first += $1.count
+    let logits = classifier == nil ? try outputs("test_") : nil
+    if let logits {
+      guard logits.rows.count == testLabels.count, logits.rows.rowWidth == classes else {
+        throw logits.rows.failure(
+          "has shape \(logits.rows.shape); \(testLabels.count) rows of \(classes) classes are needed")
+      }
+      try ActivationFile.forEach(rows, logits.rows) { try nearest.add($0, labels: $2, logits: $1) }
+    } else {
+      try rows.forEach { try nearest.add($0, labels: $1) }
     }
     let counts = nearest.counts
     func share(_ count: Int) -> Double { Double(count) / Double(counts.samples) }
     var list: NumberList = ["nc4_ncc_accuracy": share(counts.correct)]
-    if classifier != nil {
+    if classifier != nil || logits != nil {
       list.append([
         "nc4_ncc_agreement_bias": share(counts.agreeing),
-        "nc4_ncc_agreement_no_bias": share(counts.agreeingWithoutBias),
+        "nc4_ncc_agreement_no_bias": classifier == nil ? nil : share(counts.agreeingWithoutBias),
         "accuracy": share(counts.classifiedCorrectly),
       ])
     }
@@ -177,7 +190,9 @@ struct MeasurementParts {
 
   /// NC5: class means against the mean of features of another distribution.
   private mutating func measureForeign(_ array: StoredArray, _ moments: ClassMoments) throws {
-    let rows = try ActivationFile.batches(array, labels: Array(repeating: 0, count: array.count))
+    let rows = try file.batches(
+      ActivationFile.rows(array), labels: Array(repeating: 0, count: ActivationFile.rows(array).count),
+      classes: 1)
     guard rows.width == features.rowWidth else {
       throw array.failure("has rows of \(rows.width) numbers, features of \(features.rowWidth)")
     }
@@ -215,26 +230,33 @@ extension MeasurementParts {
       if areLogits, rows.count >= 2 {
         let scaling = try TemperatureScaling(rows, stream)
         numbers.append(scaling.numbers, under: "temperature_scaling")
-        if scaling.isAtBound {
-          notes.append(
-            "no temperature between 0.001 and 1000 is best: the likelihood still grows at the end, as it does "
-              + "where every prediction is right")
-        }
+        note(scaling, "")
       }
     }
     guard let (array, areLogits) = try outputs("test_") else { return }
     guard let testLabels = try file.labels("test_labels") else {
       throw array.failure("is there, but test_labels is not")
     }
-    let rows = try ActivationFile.batches(array, labels: testLabels)
+    let rows = try file.batches(array, labels: testLabels, classes: classes)
     guard rows.width == classes else { throw width(array.name, rows.width) }
-    guard rows.count > 0 else { throw array.failure("has no numbers in it") }
     let calibration = Calibration(try Self.predictions(rows, areLogits: areLogits))
     numbers.append(calibration.numbers, under: "test.calibration")
     testReliability = calibration.bins
     if areLogits, rows.count >= 2 {
-      numbers.append(try TemperatureScaling(rows, stream).numbers, under: "test.temperature_scaling")
+      let scaling = try TemperatureScaling(rows, stream)
+      numbers.append(scaling.numbers, under: "test.temperature_scaling")
+      note(scaling, " of test samples")
     }
+  }
+
+  /// Says what a temperature at the end of its range means.
+  private mutating func note(_ scaling: TemperatureScaling, _ which: String) {
+    guard scaling.isAtBound else { return }
+    notes.append(
+      scaling.temperature < 1
+        ? "the temperature\(which) is the least that is tried: every prediction of the half is right, and smaller is "
+          + "better without end"
+        : "the temperature\(which) is the largest that is tried: the logits say nothing of the classes")
   }
 
   private func width(_ name: String, _ width: Int) -> TorchError {
@@ -261,7 +283,7 @@ extension MeasurementParts {
     var chosen: [Int] = []
     try batches(features).forEach { rows, labels in
       let weight = classifier.to(.float64)
-      logits.append(try rows.to(.float64).linear(weight, bias: bias?.to(.float64)).to(.float32).checked())
+      logits.append(try rows.to(.float64).linear(weight, bias: bias?.to(.float64)).checked())
       chosen += labels
     }
     return (try LabelledBatches(Tensor.concatenated(logits), labels: chosen), true)
@@ -271,15 +293,21 @@ extension MeasurementParts {
 // MARK: - Intervals
 
 extension MeasurementParts {
+  /// Refuses to resample what is too much to be held.
+  private func checkHeld() throws {
+    let count = places?.count ?? labels.count
+    let (numbers, overflow) = count.multipliedReportingOverflow(by: features.rowWidth + classes)
+    guard !overflow, numbers <= Self.heldFeatures else {
+      throw Failure(
+        .usage,
+        "--bootstrap: \(count) features of length \(features.rowWidth) in \(classes) classes are too many to be "
+          + "held and drawn from.", remedies: ["Measure a part of them, or leave --bootstrap out."])
+    }
+  }
+
   private mutating func resample(_ request: MeasureRequest) throws {
     let stream = RandomStream(seed: UInt64(bitPattern: Int64(request.seed))).split("bootstrap")
     let count = places?.count ?? labels.count
-    guard count * features.rowWidth <= Self.heldFeatures else {
-      throw Failure(
-        .usage,
-        "--bootstrap: \(count) features of length \(features.rowWidth) are too many to be held and drawn from.",
-        remedies: ["Measure a part of them, or leave --bootstrap out."])
-    }
     var rows: [Tensor] = []
     var chosen: [Int] = []
     try batches(features).forEach {
@@ -287,12 +315,23 @@ extension MeasurementParts {
       chosen += $1
     }
     let held = try Tensor.concatenated(rows).checked()
+    let heldLogits =
+      try classifier == nil
+      ? outputs("").map { outputs in
+        var parts: [Tensor] = []
+        try batches(outputs.rows).forEach { rows, _ in parts.append(rows) }
+        return try Tensor.concatenated(parts).checked()
+      } : nil
     let collapse = try Bootstrap(
       of: numbers, count: count, groups: chosen, resamples: request.resamples, stream.split("features")
     ) { indices in
-      let set = try LabelledBatches(
-        held.indexSelected(Tensor(indices)).checked(), labels: indices.map { chosen[$0] })
-      return try CollapseMetrics(set, classes: classes, classifier: classifier, bias: bias).numbers
+      let drawn = Tensor(indices)
+      let labels = indices.map { chosen[$0] }
+      let features = try held.indexSelected(drawn).checked()
+      let moments = try ClassMoments(LabelledBatches(features, labels: labels), classes: classes)
+      var nearest = try NearestClassMean(moments, classifier: classifier, bias: bias)
+      try nearest.add(features, labels: labels, logits: heldLogits.map { $0.indexSelected(drawn) })
+      return try CollapseMetrics(moments, nearest, classifier: classifier).numbers
     }
     intervals = collapse.intervals.filter { !$0.key.hasPrefix("classifier.") }
     func add(_ predictions: Predictions, under level: String) {
@@ -309,7 +348,7 @@ extension MeasurementParts {
       add(try Self.predictions(rows, areLogits: areLogits, keeping: true), under: "calibration")
     }
     if let (array, areLogits) = try outputs("test_"), let testLabels = try file.labels("test_labels") {
-      let rows = try ActivationFile.batches(array, labels: testLabels)
+      let rows = try file.batches(array, labels: testLabels, classes: classes)
       add(try Self.predictions(rows, areLogits: areLogits, keeping: true), under: "test.calibration")
     }
   }

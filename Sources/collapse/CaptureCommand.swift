@@ -84,6 +84,10 @@ struct CaptureCommand: ParsableCommand {
 
   private func request() throws -> WorkerRequest {
     guard let directory else {
+      guard classes == nil else {
+        throw Failure(
+          .usage, "--classes is for captures of a run; --network-classes says which a network knows.")
+      }
       let capture = try captureRequest(in: "", Configuration(), isForeign: true)
       return .captureForeign(
         try foreign.request(weights: weights, capture, seed: seed, device: device, name: name))
@@ -126,8 +130,7 @@ struct CaptureCommand: ParsableCommand {
     var request = CaptureRequest(directory: directory, name: name, options: configuration.capture)
     request.trajectories = try followed
     request.plain = try plainImages(chosen)
-    // Those of a foreign network choose what it has learnt, all of which is then captured.
-    request.classes = isForeign ? [] : classes?.values ?? []
+    request.classes = classes?.values ?? []
     request.seed = seed
     return request
   }

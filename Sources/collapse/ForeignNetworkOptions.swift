@@ -37,8 +37,8 @@ struct ForeignNetworkOptions: ParsableArguments {
   @Option(name: .long, help: "Standard deviation a channel. Default: the data's own, as the mean.")
   var deviation: NumberArguments?
 
-  @Option(name: .long, help: "fp32, bf16 or auto.")
-  var precision = Configuration.Precision.fp32
+  @Option(name: .long, help: "fp32, bf16 or auto. Default: fp32.")
+  var precision: Configuration.Precision?
 
   @Option(name: [.customShort("o"), .customLong("out")], help: "The file to write.")
   var out: String?
@@ -49,7 +49,7 @@ struct ForeignNetworkOptions: ParsableArguments {
       ("--model", model != nil), ("--module", module != nil), ("--classifier", classifier != nil),
       ("--data", data != nil), ("--data-path", dataPath != nil), ("--image-size", imageSize != nil),
       ("--network-classes", networkClasses != nil), ("--mean", mean != nil),
-      ("--deviation", deviation != nil), ("--out", out != nil),
+      ("--deviation", deviation != nil), ("--out", out != nil), ("--precision", precision != nil),
     ]
     let given = all.filter(\.isGiven).map(\.name)
     guard given.isEmpty else {
@@ -98,6 +98,8 @@ struct ForeignNetworkOptions: ParsableArguments {
     guard (mean == nil) == (deviation == nil) else {
       throw Failure(.usage, "--mean and --deviation belong together.")
     }
+    // Before hours of computing, not after.
+    try RunDirectory.makeDirectory(URL(fileURLWithPath: out).deletingLastPathComponent().path)
     var images = Configuration.Data()
     images.dataset = dataset
     images.path = dataPath ?? ""
@@ -111,7 +113,7 @@ struct ForeignNetworkOptions: ParsableArguments {
     request.classifier = classifier
     (request.mean, request.deviation) = (mean?.values, deviation?.values)
     request.device = device ?? "auto"
-    request.precision = precision
+    request.precision = precision ?? .fp32
     request.seed = seed ?? 0
     return request
   }

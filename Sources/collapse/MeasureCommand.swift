@@ -38,7 +38,8 @@ struct MeasureCommand: ParsableCommand {
 
   @Option(
     name: .long,
-    help: ArgumentHelp("Resampled sets for 95 % intervals of every number; 0: none.", valueName: "sets"))
+    help: ArgumentHelp(
+      "Resampled sets for 95 % intervals of collapse and calibration; 0: none.", valueName: "sets"))
   var bootstrap = 0
 
   @Option(name: .long, help: "Of the draws of intervals, and of the halves of temperature scaling.")
@@ -69,11 +70,11 @@ struct MeasureCommand: ParsableCommand {
     }
     display.clear()
     let numbers = try MeasuredNumbers(json: json)
+    print(output.json ? json : MeasurementTable(numbers).text)
     if let report {
       try MeasurementReport(numbers).write(
         to: report, renderer: FigureRenderer(project: ProgramLocation.project))
     }
-    print(output.json ? json : MeasurementTable(numbers).text)
     if let report, !output.json { print("\n\(report)") }
   }
 
@@ -159,7 +160,8 @@ private struct MeasurementTable {
   private static func shown(_ value: Double) -> String {
     if value == value.rounded(), abs(value) < 1e6 { return String(format: "%.0f", value) }
     return abs(value) >= 1e-3 && abs(value) < 1e5
-      ? String(format: "%.4f", value) : String(format: "%.3e", value)
+      ? String(format: "%.*f", max(0, 3 - Int(log10(abs(value)).rounded(.down))), value)
+      : String(format: "%.3e", value)
   }
 
   private static func layers(_ layers: [MeasuredNumbers.Layer]) -> [String] {
@@ -168,11 +170,14 @@ private struct MeasurementTable {
       ("nc3_cosine", "unweighted.nc3_cosine_mean"), ("agreement", "nc4_ncc_agreement_bias"),
       ("ncc_accuracy", "nc4_ncc_accuracy"),
     ].filter { column in layers.contains { $0.values[column.1] != nil } }
-    func cell(_ text: String) -> String { text.padding(toLength: 14, withPad: " ", startingAt: 0) }
-    let head = "  " + cell("layer") + cell("width") + columns.map { cell($0.0) }.joined()
+    func cell(_ text: String, _ width: Int = 14) -> String {
+      text.padding(toLength: max(width, text.count + 2), withPad: " ", startingAt: 0)
+    }
+    let longest = max(14, (layers.map(\.name.count).max() ?? 0) + 2)
+    let head = "  " + cell("layer", longest) + cell("width") + columns.map { cell($0.0) }.joined()
     return ["", "Layers", head]
       + layers.map { layer in
-        "  " + cell(layer.name) + cell("\(layer.dimension)")
+        "  " + cell(layer.name, longest) + cell("\(layer.dimension)")
           + columns.map { cell(layer.values[$0.1].map(shown) ?? "") }.joined()
       }
   }

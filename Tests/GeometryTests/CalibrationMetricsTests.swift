@@ -238,6 +238,14 @@ import Torch
     #expect(abs(other.temperature - scaling.temperature) < 1e-8)
   }
 
+  /// Logits that leave the range of numbers when they are divided by a small temperature.
+  @Test func hugeLogits() throws {
+    let logits = Tensor([1e306, 0, 0, 1e306, 1e306, 0, 0, 1e306] as [Double], shape: [4, 2])
+    let scaling = try TemperatureScaling(
+      LabelledBatches(logits, labels: [0, 1, 0, 1]), RandomStream(seed: 1))
+    #expect(scaling.after.accuracy == 1 && scaling.after.negativeLogLikelihood == 0)
+  }
+
   @Test func separableLogitsHaveNone() throws {
     let logits = Tensor([1, 0, 0, 1, 1, 0, 0, 1] as [Double], shape: [4, 2])
     let scaling = try TemperatureScaling(

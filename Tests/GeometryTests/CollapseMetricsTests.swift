@@ -173,6 +173,40 @@ enum MetricFixtures {
     #expect { try foreign([.nan, 0, 0]) } throws: { "\($0)".contains("features row 0, column 0 is nan") }
   }
 
+  /// What is undefined alone is left out: kernels of two means in one direction, and a truncated inverse along
+  /// directions that the means do not have.
+  @Test func leavesOutWhatIsUndefined() throws {
+    let rows: [Double] = [1, 0, 0, 2, 0, 0, -3, 0.1, 0, 0, 0, 0]
+    let metrics = try CollapseMetrics(
+      LabelledBatches(Tensor(rows, shape: [4, 3]), labels: [0, 1, 2, 3]), classes: 4,
+      classifier: Tensor([1, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1] as [Double], shape: [4, 3]))
+    // All means lie in a plane; three directions would be needed.
+    #expect(metrics.unweighted.truncatedVariability == nil && metrics.unweighted.rank.numerical == 2)
+    #expect(metrics.numbers["unweighted.nc1_pinv"] == 0)
+    // Rows 0 and 1 of the classifier are parallel.
+    #expect(try #require(metrics.classifier).rank.numerical == 3)
+    let line = try CollapseMetrics(
+      LabelledBatches(Tensor([1, 2, -3] as [Double], shape: [3, 1]), labels: [0, 1, 2]), classes: 3)
+    #expect(
+      line.numbers["unweighted.gnc2_log_mean"] == nil && line.unweighted.uniformity.distanceMinimum == 0)
+    #expect(line.numbers["unweighted.gnc2_dist_mean"] != nil)
+    let list: NumberList = ["a": .nan, "b": .infinity, "c": nil, "d": 1]
+    #expect(list.entries.map(\.name) == ["d"])
+  }
+
+  /// No number depends on the unit of the features, but for those that compare lengths with the classifier's.
+  @Test(arguments: [1e-30, 1e30]) func doesNotDependOnUnits(scale: Double) throws {
+    let archive = try TensorArchive(path: MetricFixtures.path("metrics.safetensors"))
+    let features = try archive.tensor("collapse.1.features").to(.float64)
+    let labels = try archive.tensor("collapse.1.labels").array(Int.self)
+    let one = try CollapseMetrics(LabelledBatches(features, labels: labels), classes: 7).numbers
+    let other = try CollapseMetrics(LabelledBatches(features * scale, labels: labels), classes: 7).numbers
+    for entry in one.entries {
+      let value = try #require(other[entry.name], "\(entry.name)")
+      #expect(abs(value - entry.value) <= 1e-9 * max(1, abs(entry.value)), "\(entry.name)")
+    }
+  }
+
   @Test func refusesWhatIsUndefined() throws {
     func measure(_ rows: [Double], _ labels: [Int], classes: Int, classifier: [Double]? = nil) throws {
       _ = try CollapseMetrics(
@@ -194,7 +228,10 @@ enum MetricFixtures {
         "centred mean of class 0 is zero",
         { try measure([1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 1, 1], classes: 2) }
       ),
-      ("have one direction", { try measure([0, 0, 1, 0, 1, 0, 1, 0], [0, 1, 2, 2], classes: 3) }),
+      (
+        "classes 1 and 2 have the same mean feature",
+        { try measure([0, 0, 1, 0, 1, 0, 1, 0], [0, 1, 2, 2], classes: 3) }
+      ),
       (
         "classifier row of class 1 is zero",
         { try measure(square, [0, 1, 2, 2], classes: 3, classifier: [1, 0, 0, 0, 0, 1]) }
@@ -212,6 +249,9 @@ enum MetricFixtures {
     #expect(throws: Never.self) { try measure(square, [0, 1, 2, 2], classes: 3) }
     #expect(throws: TorchError.self) { try LabelledBatches(Tensor([1, 2, 3] as [Int]), labels: [0]) }
     #expect(throws: TorchError.self) { try LabelledBatches(.ones([3, 2]), labels: [0, 1]) }
+    #expect { try ClassMoments(LabelledBatches(.zeros([2, 0]), labels: [0, 1]), classes: 2) } throws: {
+      "\($0)".contains("of length 0")
+    }
   }
 }
 

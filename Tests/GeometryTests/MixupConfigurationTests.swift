@@ -195,7 +195,7 @@ private struct SyntheticActivations {
       return error?.reason ?? ""
     }
     #expect(
-      try refusal { $0.features[2 * 16 + 5] = .nan }.contains("features row 2, column 5 is not a finite"))
+      try refusal { $0.features[2 * 16 + 5] = .nan }.contains("features row 2, column 5 is nan"))
     #expect(try refusal { $0.labels[7] = 3 }.contains("label 3 of sample 7 is not in 0 ..< 3"))
     #expect(try refusal { $0.lambdas[4] = 1.5 }.contains("λ of sample 4 is 1.5"))
     #expect(try refusal { $0.partners = $0.labels }.contains("no sample is a mixture of different classes"))

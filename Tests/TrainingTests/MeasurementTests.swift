@@ -1,0 +1,87 @@
+import Experiment
+import Foundation
+import Geometry
+import Randomness
+import TestSupport
+import Testing
+import Torch
+
+@testable import Training
+
+/// Measurements of files that are read in many batches.
+@Suite struct MeasurementTests {
+  let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  /// 150 features of length 6 in 3 classes, with a classifier, its logits, and partners of which two in three are of
+  /// the same class.
+  func tensors() throws -> [String: Tensor] {
+    let labels = (0..<150).map { $0 * 7 / 4 % 3 }
+    let generator = try Generator(seed: 4)
+    let means = Tensor.normal([3, 6], standardDeviation: 2, generator: generator)
+    let features = means.indexSelected(Tensor(labels)) + Tensor.normal([150, 6], generator: generator)
+    let classifier = means + Tensor.normal([3, 6], standardDeviation: 0.2, generator: generator)
+    var stream = RandomStream(seed: 4)
+    let partners = labels.enumerated().map { $0 % 3 == 1 ? ($1 + 1 + $0 / 3 % 2) % 3 : $1 }
+    return [
+      "features": features, "labels": Tensor(labels), "classifier": classifier,
+      "logits": features.linear(classifier), "partner_labels": Tensor(partners),
+      "lambda": Tensor((0..<150).map { _ in stream.nextUniform() }),
+    ]
+  }
+
+  func measure(_ tensors: [String: Tensor], _ name: String, batchBytes: Int = 32 << 20) throws -> Training.Measurement
+  {
+    try TensorArchive(tensors).write(to: directory.file(name))
+    var request = MeasureRequest(file: directory.file(name))
+    request.batchBytes = batchBytes
+    return try Training.Measurement(request)
+  }
+
+  func expectEqual(_ a: NumberList, _ b: NumberList) {
+    #expect(a.entries.map(\.name) == b.entries.map(\.name) && a.entries.count > 60)
+    for (x, y) in zip(a.entries, b.entries) {
+      #expect(abs(x.value - y.value) <= 1e-9 * max(1, abs(x.value)), "\(x.name)")
+    }
+  }
+
+  /// Seven rows a batch, or all at once; with a classifier, and with logits in its place.
+  @Test(arguments: [true, false]) func inBatches(withClassifier: Bool) throws {
+    var tensors = try tensors().filter { !["partner_labels", "lambda"].contains($0.key) }
+    if !withClassifier { tensors["classifier"] = nil }
+    tensors["test_features"] = tensors["features"]!.narrowed(30..<100)
+    tensors["test_labels"] = tensors["labels"]!.narrowed(30..<100)
+    tensors["test_logits"] = tensors["logits"]!.narrowed(30..<100)
+    let whole = try measure(tensors, "a")
+    // 6 numbers a row, or twice as many classes, of 8 bytes.
+    let parts = try measure(tensors, "a", batchBytes: 7 * 6 * 8)
+    if withClassifier { expectEqual(whole.numbers, parts.numbers) }
+    for entry in whole.numbers.entries {
+      #expect(
+        abs(entry.value - parts.numbers[entry.name]!) <= 1e-9 * max(1, abs(entry.value)), "\(entry.name)")
+    }
+    #expect(whole.reliability?.map(\.count) == parts.reliability?.map(\.count))
+  }
+
+  /// Of mixtures the same-class ones, as if the file had no others; row and label stay together.
+  @Test(arguments: [true, false]) func mixturesOfOneClass(withClassifier: Bool) throws {
+    var tensors = try tensors()
+    if !withClassifier { tensors["classifier"] = nil }
+    let same = Tensor((0..<150).filter { $0 % 3 != 1 })
+    let filtered = ["features", "labels", "logits"].reduce(into: tensors) { all, name in
+      all[name] = all[name]!.indexSelected(same)
+      all["partner_labels"] = nil
+      all["lambda"] = nil
+    }
+    let expected = try measure(filtered, "same")
+    for bytes in [7 * 6 * 8, 32 << 20] {
+      let found = try measure(tensors, "mixed", batchBytes: bytes)
+      #expect((found.configuration != nil) == withClassifier)
+      for entry in expected.numbers.entries where !entry.name.hasPrefix("temperature") {
+        #expect(
+          abs(entry.value - found.numbers[entry.name]!) <= 1e-9 * max(1, abs(entry.value)), "\(entry.name)")
+      }
+    }
+  }
+}
