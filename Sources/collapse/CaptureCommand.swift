@@ -7,16 +7,16 @@ struct CaptureCommand: ParsableCommand {
     commandName: "capture",
     abstract: "Push mixed training images through a network and keep its activations.",
     discussion: """
-      Of a run, writes captures/NAME.safetensors in its directory; what is not said here is as in the run's
-      configuration (capture.…). Of a network that was trained elsewhere, given as weights or as a TorchScript
-      module, writes the file of --out. --plain takes images as they are, for collapse measure.
+      Of a run, writes captures/NAME.safetensors in its directory; what is not said here is as in the \
+      run's configuration (capture.…). Of a network that was trained elsewhere, given as weights or as a \
+      TorchScript module, writes the file of --out. --plain takes images as they are, for collapse measure.
 
       EXAMPLES
         collapse capture runs/first --classes 0,1,8 --samples 5000 --name shirts
         collapse capture runs/vit --trajectories --name paths
         collapse capture runs/first --plain --layers --name plain
-        collapse capture --weights model.safetensors --model wrn-28-10 --data cifar10 --out mixed.safetensors
-        collapse capture --module net.pt --data folder --data-path images --plain --out plain.safetensors
+        collapse capture --weights w.safetensors --model wrn-28-10 --data cifar10 -o m.safetensors
+        collapse capture --module net.pt --data cifar10 --plain -o plain.safetensors
       """)
 
   @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"))

@@ -10,14 +10,14 @@ struct MeasureCommand: ParsableCommand {
     commandName: "measure",
     abstract: "Measure neural collapse, calibration and the configuration of mixtures on activations.",
     discussion: """
-      Takes a safetensors, npz or npy file with the arrays features (n×d) and labels (n), and, if there are any,
-      classifier (C×d), bias (C), logits or probabilities (n×C), test_features, test_labels, test_logits,
-      ood_features, features.LAYER, and for mixtures partner_labels and lambda; or a run, whose capture is such a
-      file. docs/metrics.md defines every number, docs/bring-your-own-network.md shows how to write the file.
+      Takes a safetensors, npz or npy file with the arrays features (n×d) and labels (n), and, if there \
+      are any, classifier (C×d), bias (C), logits or probabilities (n×C), test_features, test_labels, \
+      test_logits, ood_features, features.LAYER, and for mixtures partner_labels and lambda; or a run, \
+      whose capture is such a file. docs/metrics.md defines every number, docs/bring-your-own-network.md shows how to write the file.
 
       EXAMPLES
         collapse measure features.safetensors
-        collapse measure features.npy --array labels=labels.npy --array classifier=weights.npz:fc
+        collapse measure x.npy --array labels=y.npy --array classifier=w.npz:fc
         collapse measure features.npz --bootstrap 200 --report features.html
         collapse capture runs/first --class-count 0 --samples 10000 --name all
         collapse measure runs/first --capture all --json
