@@ -91,7 +91,9 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Randomness"], path: "Tests/TestSupport", swiftSettings: strict),
     tests("ArraysTests", ["Arrays", "SystemTools", "TestSupport"]),
-    tests("CommandTests", ["Randomness", "Safetensors", "SystemTools", "TestSupport", "collapse", "collapse-worker"]),
+    tests(
+      "CommandTests",
+      ["Randomness", "Safetensors", "SystemTools", "TestSupport", "collapse", "collapse-worker"]),
     tests("DatasetsTests", ["Datasets", "Randomness", "SystemTools", "TestSupport", "Torch"]),
     tests(
       "FiguresTests", ["Figures", "Experiment", "Randomness", "Safetensors", "TestSupport", "Theory"]),

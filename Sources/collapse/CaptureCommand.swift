@@ -15,7 +15,8 @@ struct CaptureCommand: ParsableCommand {
         collapse capture runs/first --classes 0,1,8 --samples 5000 --name shirts
         collapse capture runs/vit --trajectories --name paths
         collapse capture runs/first --plain --layers --name plain
-        collapse capture --weights w.safetensors --model wrn-28-10 --data cifar10 -o m.safetensors
+        collapse capture --weights w.safetensors --model wrn-28-10 \\
+          --data cifar10 -o mixed.safetensors
         collapse capture --module net.pt --data cifar10 --plain -o plain.safetensors
       """)
 

@@ -31,8 +31,9 @@ import Torch
     ]
   }
 
-  func measure(_ tensors: [String: Tensor], _ name: String, batchBytes: Int = 32 << 20) throws -> Training.Measurement
-  {
+  func measure(
+    _ tensors: [String: Tensor], _ name: String, batchBytes: Int = 32 << 20
+  ) throws -> Training.Measurement {
     try TensorArchive(tensors).write(to: directory.file(name))
     var request = MeasureRequest(file: directory.file(name))
     request.batchBytes = batchBytes
