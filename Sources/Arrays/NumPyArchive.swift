@@ -55,6 +55,7 @@ enum NumPyArchive {
         if let offset = member.offset {
           return try NumPyFormat.array(member.name, in: file, extent: offset..<offset + member.size)
         }
+        try checkRoom(for: member, of: file.path)
         let target = FileManager.default.temporaryDirectory.path + "/collapse-\(UUID().uuidString).npy"
         defer { unlink(target) }
         _ = try python(unpacking, [file.path, member.name + ".npy", target], file: file.path)
@@ -62,6 +63,17 @@ enum NumPyArchive {
         return try NumPyFormat.array(member.name, in: unpacked, extent: 0..<unpacked.size)
       }
     }
+  }
+
+  /// Unpacking is refused where there is no room for it.
+  private static func checkRoom(for member: Member, of file: String) throws {
+    let directory = FileManager.default.temporaryDirectory.path
+    let attributes = try? FileManager.default.attributesOfFileSystem(forPath: directory)
+    guard let free = (attributes?[.systemFreeSize] as? NSNumber)?.intValue, free < member.size else { return }
+    throw ArrayError(
+      file: file,
+      reason: "\(member.name) takes \(member.size) bytes unpacked, and \(directory) has room for \(free); "
+        + "set TMPDIR to a directory with more, or write the archive with np.savez, uncompressed")
   }
 
   private static func python(_ script: String, _ arguments: [String], file: String) throws -> Data {

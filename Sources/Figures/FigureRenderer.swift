@@ -41,7 +41,7 @@ public struct FigureRenderer: Sendable {
   ///
   /// - Returns: the files, the source last.
   /// - Throws: `Failure`; files of other figures stay as they are.
-  public func render(_ figure: some Figure, into directory: String) throws -> [String] {
+  public func render(_ figure: any Figure, into directory: String) throws -> [String] {
     try RunDirectory.makeDirectory(directory)
     let base = "\(directory)/\(figure.fileName)"
     let encoder = JSONEncoder()

@@ -71,6 +71,15 @@ public struct MeasuredNumbers: Sendable {
     }
   }
 
+  /// Its pictures with their titles: those that there are.
+  public var figures: [(title: String, figure: any Figure)] {
+    let all: [(String, (any Figure)?)] = [
+      ("Classes", ClassCosinesFigure(self)), ("Layers", LayersFigure(self)),
+      ("Calibration", ReliabilityFigure(self)),
+    ]
+    return all.compactMap { title, figure in figure.map { (title, $0) } }
+  }
+
   /// Whether the classes' counts make a difference to the means.
   public var isBalanced: Bool {
     values.allSatisfy { name, value in

@@ -35,12 +35,7 @@ public struct MeasurementReport: Sendable {
   }
 
   private func addFigures(_ body: inout HTML, _ contents: inout Contents) throws {
-    let figures: [(String, (any Figure)?)] = [
-      ("Classes", ClassCosinesFigure(numbers)), ("Layers", LayersFigure(numbers)),
-      ("Calibration", ReliabilityFigure(numbers)),
-    ]
-    for (title, figure) in figures {
-      guard let figure else { continue }
+    for (title, figure) in numbers.figures {
       let identifier = contents.add(title)
       let source = try JSONEncoder().text(figure.specification())
       body.add("section", attributes: "id=\"\(identifier)\"") { section in

@@ -146,6 +146,9 @@ public enum Product: Hashable, Sendable, Comparable {
   /// The numbers of the configuration.
   case measurement
 
+  /// Those that are captures.
+  static var captures: [Product] { [.numbers, .trajectories] + (1...Item.triples).map { .triple($0) } }
+
   private var order: Int {
     switch self {
     case .numbers: 0

@@ -38,7 +38,7 @@ public struct Programme: Sendable {
   public let name: String
   /// A sentence about it, for reports.
   public let about: String
-  /// Captures by name, beside those that training ends with.
+  /// Captures by name, beside those that training ends with: what is not said of them is as in `base`.
   public let captures: [String: Configuration.Capture]
   /// Seeds of runs.
   let replicates: [(condition: Condition, seeds: Int)]
@@ -176,9 +176,21 @@ extension Programme {
     }
     sweeps = try root.list("sweeps").map(Sweep.init)
     var captures: [String: Configuration.Capture] = [:]
-    for (key, node) in try root.fields("captures").entries {
+    let captureFields = try root.fields("captures")
+    let captureNames = Product.captures.map(\.name)
+    for (key, node) in captureFields.entries {
+      guard captureNames.contains(key) else {
+        throw Failure(
+          .usage,
+          "\(captureFields.place(node)): no capture is called \"\(key)\"."
+            + suggestion(for: key, among: captureNames),
+          remedies: ["Captures: " + captureNames.joined(separator: ", ") + "."])
+      }
       let source = try root.source(.mapping(.init([(Node("capture"), node)])), "captures.\(key)")
-      captures[key] = try Configuration([source]).capture
+      var capture = try Configuration((base.map { [$0] } ?? []) + [source]).capture
+      // When training makes captures of its own is nothing to these.
+      capture.at = []
+      captures[key] = capture
     }
     self.captures = captures
     try root.allow(

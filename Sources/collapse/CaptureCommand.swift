@@ -76,7 +76,12 @@ struct CaptureCommand: ParsableCommand {
 
   func run() throws {
     let display = Display(quiet: output.json)
-    let json = try WorkerProcess.run(request(), handle: display.show)
+    let json: String
+    do {
+      json = try WorkerProcess.run(request(), handle: display.show)
+    } catch let failure as Failure where directory == nil {
+      throw foreign.inOwnWords(failure)
+    }
     display.clear()
     if output.json { return print(json) }
     let made = try JSONDecoder().decode([String: String].self, from: Data(json.utf8))

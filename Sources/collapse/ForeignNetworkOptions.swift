@@ -26,6 +26,9 @@ struct ForeignNetworkOptions: ParsableArguments {
   @Option(name: .customLong("image-size"), help: "For folder: height and width to scale and crop images to.")
   var imageSize: Int?
 
+  @Flag(name: .customLong("skip-corrupt"), help: "For folder: go on without images that cannot be decoded.")
+  var skipCorrupt = false
+
   @Option(
     name: .customLong("network-classes"),
     help: "Classes that the network knows, in its order, by number or name. Default: all of the data's.")
@@ -50,6 +53,7 @@ struct ForeignNetworkOptions: ParsableArguments {
       ("--data", data != nil), ("--data-path", dataPath != nil), ("--image-size", imageSize != nil),
       ("--network-classes", networkClasses != nil), ("--mean", mean != nil),
       ("--deviation", deviation != nil), ("--out", out != nil), ("--precision", precision != nil),
+      ("--skip-corrupt", skipCorrupt),
     ]
     let given = all.filter(\.isGiven).map(\.name)
     guard given.isEmpty else {
@@ -57,6 +61,19 @@ struct ForeignNetworkOptions: ParsableArguments {
         .usage, "\(given.joined(separator: ", ")): a run has its own network and data.",
         remedies: ["Leave the run out to capture a network that was trained elsewhere."])
     }
+  }
+
+  /// A failure whose remedies name these options instead of settings of a configuration.
+  func inOwnWords(_ failure: Failure) -> Failure {
+    let words = [
+      "--set data.path=": "--data-path ", "--set data.image_size=": "--image-size ",
+      "--set data.skip_corrupt=true": "--skip-corrupt",
+    ]
+    var failure = failure
+    failure.remedies = failure.remedies.map { remedy in
+      words.reduce(remedy) { $0.replacingOccurrences(of: $1.key, with: $1.value) }
+    }
+    return failure
   }
 
   /// The capture that is asked for.
@@ -104,6 +121,7 @@ struct ForeignNetworkOptions: ParsableArguments {
     images.dataset = dataset
     images.path = dataPath ?? ""
     images.imageSize = imageSize ?? 0
+    images.skipCorrupt = skipCorrupt
     images.classes = networkClasses?.values ?? []
     var checked = Configuration()
     checked.data = images

@@ -50,6 +50,13 @@ struct MeasureCommand: ParsableCommand {
   )
   var report: String?
 
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Also draw the pictures as PNG, SVG, PDF, web pages and Vega-Lite into a directory.",
+      valueName: "directory"))
+  var figures: String?
+
   @OptionGroup var output: JSONOption
 
   func run() throws {
@@ -75,7 +82,12 @@ struct MeasureCommand: ParsableCommand {
       try MeasurementReport(numbers).write(
         to: report, renderer: FigureRenderer(project: ProgramLocation.project))
     }
-    if let report, !output.json { print("\n\(report)") }
+    var files = report.map { [$0] } ?? []
+    if let figures {
+      let renderer = try FigureRenderer(project: ProgramLocation.project)
+      files += try numbers.figures.flatMap { try renderer.render($0.figure, into: figures) }
+    }
+    if !files.isEmpty, !output.json { print("\n" + files.joined(separator: "\n")) }
   }
 
   private var file: String {

@@ -9,8 +9,7 @@ import Testing
   let directory: TemporaryDirectory
 
   init() throws {
-    directory = try TemporaryDirectory()
-    try SyntheticImages.write(train: 60, test: 30, to: directory)
+    directory = try ProgramFixture().directory
   }
 
   func run(_ arguments: String...) throws -> ProgramRunner.Result {
@@ -124,18 +123,6 @@ import Testing
 
   /// Trained here, loaded there: the same logits.
   @Test func givesWeightsToPyTorch() throws {
-    try directory.write(
-      Array(
-        """
-        name: small
-        precision: fp32
-        device: cpu
-        data: {dataset: idx, path: ., padding: 1}
-        model: {name: wrn-10-1}
-        epochs: 2
-        batch_size: 16
-        capture: {samples: 60, batch_size: 30}
-        """.utf8), to: "small.yaml")
     #expect(try run("train", "--config", "small.yaml", "--out", "run").status == 0)
     let made = try run("capture", "run", "--plain", "--name", "plain")
     #expect(made.status == 0, "\(made.errors)")
@@ -267,6 +254,9 @@ import Testing
         "--model", "wrn-10-1", "-o", "x", "--data", "idx", "--data-path", ".", "--mean", "1,2",
         "--deviation", "1,2",
       ], ["images of 1 channels"])
+    try fails(
+      weights + ["--model", "wrn-10-1", "-o", "x", "--data", "cifar10", "--data-path", "none"],
+      ["--data-path PATH"], 66)
     try fails(["run", "--plain", "--trajectories"], ["does not exist"], 66)
   }
 }

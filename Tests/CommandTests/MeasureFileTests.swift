@@ -113,6 +113,13 @@ import Testing
     for word in ["Angles of class means", "Collapse through the layers", "95 % interval", "vegaEmbed"] {
       #expect(page.contains(word), "\(word)")
     }
+    #expect(try run("measure", "all.npz", "--figures", "drawn").status == 0)
+    for name in ["class-cosines", "layers", "reliability"] {
+      for form in ["png", "svg", "pdf", "html", "vl.json"] {
+        #expect(
+          FileManager.default.fileExists(atPath: directory.file("drawn/\(name).\(form)")), "\(name).\(form)")
+      }
+    }
     // The same draws again.
     #expect(try run("measure", "all.npz", "--bootstrap", "40", "--json").output == result.output)
     let text = try run("measure", "all.npz", "--bootstrap", "40").output

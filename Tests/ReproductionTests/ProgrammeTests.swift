@@ -60,6 +60,7 @@ import Testing
     ("bass: {}", "there is no key \"bass\" here. Did you mean \"base\"?"),
     ("networks: {vgg: {}}", "there are no networks called \"vgg\""),
     ("datasets: {cifar1: {}}", "Did you mean \"cifar10\"?"),
+    ("captures: {number: {}}", "Did you mean \"numbers\"?"),
     ("variants: {mixup: {mixup: {alfa: 1}}}", "there is no key \"mixup.alfa\""),
     ("base: 3", "the configuration is a group of keys"),
     ("base: {epochs: 0}", "epochs cannot be 0"),
@@ -84,6 +85,18 @@ import Testing
     } throws: {
       ($0 as? Failure)?.status == .usage && "\($0)".contains(words) && "\($0)".contains("mine.yaml")
     }
+  }
+
+  /// Captures of a scale take over what its base says of captures.
+  @Test func capturesStartFromTheBase() throws {
+    let directory = try TemporaryDirectory()
+    let text = """
+      base: {capture: {alpha: 0.3, samples: 77, at: [0.5]}}
+      captures: {numbers: {samples: 100, class_count: 0}}
+      """
+    let path = try directory.write(Array(text.utf8), to: "mine.yaml")
+    let capture = try #require(try Programme(scale: path).captures["numbers"])
+    #expect(capture.alpha == 0.3 && capture.samples == 100 && capture.classCount == 0 && capture.at.isEmpty)
   }
 
   @Test func names() throws {
