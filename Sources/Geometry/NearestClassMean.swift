@@ -24,9 +24,10 @@ public struct NearestClassMean: Sendable {
   /// Σ R Rᵀ over the samples, C×C, with R = A (x − μ_y): the within-class scatter along the class means.
   private(set) var projectedScatter: Tensor
   private let classes: Int
-  private let hasClassifier: Bool
+  /// Whether there is a classifier.
+  public let hasClassifier: Bool
   /// Whether there was a classifier, or logits in its place.
-  private(set) var hasPredictions: Bool
+  public private(set) var hasPredictions: Bool
   /// 1×d.
   private let centre: Tensor
   /// d×C or d×2C: centred means, and the rows of W.

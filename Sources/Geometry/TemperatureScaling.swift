@@ -25,15 +25,28 @@ public struct TemperatureScaling: Sendable {
   ///   - stream: that draws the half.
   /// - Throws: `TorchError` for fewer than two samples, or as ``Predictions`` does.
   public init(_ logits: LabelledBatches, _ stream: RandomStream) throws {
-    guard logits.count >= 2 else {
-      throw TorchError(
-        operation: "temperature scaling",
-        reason: "one sample cannot be split into those to fit and to measure")
-    }
+    try self.init(logits, fitted: Self.half(of: logits.count, stream))
+  }
+
+  /// A random half of so many samples: true for one of it.
+  public static func half(of count: Int, _ stream: RandomStream) -> [Bool] {
     var stream = stream
-    let order = stream.nextPermutation(logits.count)
-    var isFitted = [Bool](repeating: false, count: logits.count)
-    for place in order.prefix(logits.count / 2) { isFitted[place] = true }
+    var isFitted = [Bool](repeating: false, count: count)
+    for place in stream.nextPermutation(count).prefix(count / 2) { isFitted[place] = true }
+    return isFitted
+  }
+
+  /// Fits to some samples and measures the others.
+  ///
+  /// - Parameters:
+  ///   - logits: n×C in batches; gone through once for each of some ten steps.
+  ///   - isFitted: n, true for a sample to fit to.
+  /// - Throws: `TorchError` unless there are samples of both kinds, or as ``Predictions`` does.
+  public init(_ logits: LabelledBatches, fitted isFitted: [Bool]) throws {
+    guard isFitted.count == logits.count, isFitted.contains(true), isFitted.contains(false) else {
+      throw TorchError(
+        operation: "temperature scaling", reason: "there must be samples to fit to, and others to measure")
+    }
     func half(fitted: Bool, _ body: (Tensor, [Int]) throws -> Void) throws {
       var start = 0
       try logits.forEach { rows, labels in
@@ -45,7 +58,7 @@ public struct TemperatureScaling: Sendable {
     }
     let inverse = try Self.fit { try half(fitted: true, $0) }
     (temperature, isAtBound) = (1 / inverse.value, inverse.isAtBound)
-    fittedSamples = logits.count / 2
+    fittedSamples = isFitted.count { $0 }
     var before = Predictions(classes: logits.width)
     var after = before
     let temperature = temperature

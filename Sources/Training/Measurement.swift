@@ -40,6 +40,8 @@ public struct Measurement: Sendable {
     public let dimension: Int
     /// As those of the whole file.
     public let numbers: NumberList
+    /// 95 % intervals by the names of `numbers`; nil where they were not asked for.
+    public internal(set) var intervals: [String: [Double]]?
   }
 
   /// Measures what a file holds: docs/metrics.md says which arrays give which numbers.
@@ -60,7 +62,7 @@ public struct Measurement: Sendable {
       (reliability, testReliability) = (parts.reliability, parts.testReliability)
       classGeometry = parts.classGeometry
       configuration = parts.configuration
-      intervals = parts.intervals?.mapValues { [$0.lower, $0.upper] }
+      intervals = parts.intervals
     } catch let error as ArrayError {
       throw Failure(error.isMissing ? .missing : .badData, "\(error).")
     } catch let error as TorchError where !error.reason.contains("memory") {
@@ -101,7 +103,7 @@ extension Measurement: Encodable {
 
 extension Measurement.Layer: Encodable {
   private enum CodingKeys: String, CodingKey {
-    case name, dimension
+    case name, dimension, intervals
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -109,5 +111,6 @@ extension Measurement.Layer: Encodable {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(name, forKey: .name)
     try container.encode(dimension, forKey: .dimension)
+    try container.encodeIfPresent(intervals, forKey: .intervals)
   }
 }

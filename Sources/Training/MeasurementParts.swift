@@ -7,14 +7,14 @@ import Torch
 
 /// A measurement on the way.
 struct MeasurementParts {
-  private let file: ActivationFile
+  let file: ActivationFile
   let features: StoredArray
   let labels: [Int]
   let classes: Int
-  private let classifier: Tensor?
-  private let bias: Tensor?
+  let classifier: Tensor?
+  let bias: Tensor?
   /// Places of the samples that metrics of classes are measured on: of mixtures those of one class; nil: all.
-  private let places: [Int]?
+  let places: [Int]?
   var notes: [String] = []
   var numbers: NumberList = [:]
   var layers: [Measurement.Layer] = []
@@ -22,15 +22,12 @@ struct MeasurementParts {
   var testReliability: [Calibration.Bin]?
   var classGeometry: ClassGeometry?
   var configuration: MixupConfiguration?
-  var intervals: [String: Bootstrap.Interval]?
+  var intervals: [String: [Double]]?
 
   /// Classes of which angles are listed one by one.
   private static let listedClasses = 128
   /// Logits that are computed and held where the file has none: 160 MB.
   private static let heldLogits = 20_000_000
-  /// Features and probabilities that resampling may hold: several GB with a resampled set and what is computed.
-  private static let heldFeatures = 200_000_000
-
   /// Reads what belongs together and checks it.
   init(_ file: ActivationFile) throws {
     self.file = file
@@ -81,7 +78,7 @@ struct MeasurementParts {
   }
 
   /// The rows of an array that belong to the samples measured.
-  private func batches(_ array: StoredArray) throws -> LabelledBatches {
+  func batches(_ array: StoredArray) throws -> LabelledBatches {
     try file.batches(array, labels: labels, places: places, classes: classes)
   }
 
@@ -151,7 +148,7 @@ struct MeasurementParts {
     let classifier = try file.tensor("classifier.\(name)", shape: [classes, array.rowWidth])
     let bias = try file.tensor("bias.\(name)", shape: [classes])
     let metrics = try measureCollapse(array, classifier, bias).0
-    return .init(name: name, dimension: array.rowWidth, numbers: metrics.numbers)
+    return .init(name: name, dimension: array.rowWidth, numbers: metrics.numbers, intervals: nil)
   }
 
   /// NC4 of test features against the means of these.
@@ -175,17 +172,7 @@ struct MeasurementParts {
     } else {
       try rows.forEach { try nearest.add($0, labels: $1) }
     }
-    let counts = nearest.counts
-    func share(_ count: Int) -> Double { Double(count) / Double(counts.samples) }
-    var list: NumberList = ["nc4_ncc_accuracy": share(counts.correct)]
-    if classifier != nil || logits != nil {
-      list.append([
-        "nc4_ncc_agreement_bias": share(counts.agreeing),
-        "nc4_ncc_agreement_no_bias": classifier == nil ? nil : share(counts.agreeingWithoutBias),
-        "accuracy": share(counts.classifiedCorrectly),
-      ])
-    }
-    numbers.append(list, under: "test")
+    numbers.append(nearest.testNumbers, under: "test")
   }
 
   /// NC5: class means against the mean of features of another distribution.
@@ -201,7 +188,7 @@ struct MeasurementParts {
   }
 
   /// Logits or probabilities, as they are in the file.
-  private func outputs(_ prefix: String) throws -> (rows: StoredArray, areLogits: Bool)? {
+  func outputs(_ prefix: String) throws -> (rows: StoredArray, areLogits: Bool)? {
     if let array = try file.array(prefix + "logits") { return (try ActivationFile.rows(array), true) }
     if let array = try file.array(prefix + "probabilities") { return (try ActivationFile.rows(array), false) }
     return nil
@@ -212,7 +199,7 @@ struct MeasurementParts {
 
 extension MeasurementParts {
   private mutating func measureCalibration(_ request: MeasureRequest, _ report: (String) -> Void) throws {
-    let stream = RandomStream(seed: UInt64(bitPattern: Int64(request.seed))).split("temperature")
+    let stream = Self.temperatureStream(request)
     let found = try predictions()
     if try classifier != nil && outputs("") == nil {
       notes.append(
@@ -249,6 +236,11 @@ extension MeasurementParts {
     }
   }
 
+  /// Draws the half that a temperature is fitted to.
+  static func temperatureStream(_ request: MeasureRequest) -> RandomStream {
+    RandomStream(seed: UInt64(bitPattern: Int64(request.seed))).split("temperature")
+  }
+
   /// Says what a temperature at the end of its range means.
   private mutating func note(_ scaling: TemperatureScaling, _ which: String) {
     guard scaling.isAtBound else { return }
@@ -274,7 +266,7 @@ extension MeasurementParts {
 
   /// Of the samples measured; from features and classifier where the file has neither logits nor probabilities
   /// and they are not too many.
-  private func predictions() throws -> (rows: LabelledBatches, areLogits: Bool)? {
+  func predictions() throws -> (rows: LabelledBatches, areLogits: Bool)? {
     if let (rows, areLogits) = try outputs("") { return (try batches(rows), areLogits) }
     guard let classifier else { return nil }
     let count = places?.count ?? labels.count
@@ -287,69 +279,5 @@ extension MeasurementParts {
       chosen += labels
     }
     return (try LabelledBatches(Tensor.concatenated(logits), labels: chosen), true)
-  }
-}
-
-// MARK: - Intervals
-
-extension MeasurementParts {
-  /// Refuses to resample what is too much to be held.
-  private func checkHeld() throws {
-    let count = places?.count ?? labels.count
-    let (numbers, overflow) = count.multipliedReportingOverflow(by: features.rowWidth + classes)
-    guard !overflow, numbers <= Self.heldFeatures else {
-      throw Failure(
-        .usage,
-        "--bootstrap: \(count) features of length \(features.rowWidth) in \(classes) classes are too many to be "
-          + "held and drawn from.", remedies: ["Measure a part of them, or leave --bootstrap out."])
-    }
-  }
-
-  private mutating func resample(_ request: MeasureRequest) throws {
-    let stream = RandomStream(seed: UInt64(bitPattern: Int64(request.seed))).split("bootstrap")
-    let count = places?.count ?? labels.count
-    var rows: [Tensor] = []
-    var chosen: [Int] = []
-    try batches(features).forEach {
-      rows.append($0)
-      chosen += $1
-    }
-    let held = try Tensor.concatenated(rows).checked()
-    let heldLogits =
-      try classifier == nil
-      ? outputs("").map { outputs in
-        var parts: [Tensor] = []
-        try batches(outputs.rows).forEach { rows, _ in parts.append(rows) }
-        return try Tensor.concatenated(parts).checked()
-      } : nil
-    let collapse = try Bootstrap(
-      of: numbers, count: count, groups: chosen, resamples: request.resamples, stream.split("features")
-    ) { indices in
-      let drawn = Tensor(indices)
-      let labels = indices.map { chosen[$0] }
-      let features = try held.indexSelected(drawn).checked()
-      let moments = try ClassMoments(LabelledBatches(features, labels: labels), classes: classes)
-      var nearest = try NearestClassMean(moments, classifier: classifier, bias: bias)
-      try nearest.add(features, labels: labels, logits: heldLogits.map { $0.indexSelected(drawn) })
-      return try CollapseMetrics(moments, nearest, classifier: classifier).numbers
-    }
-    intervals = collapse.intervals.filter { !$0.key.hasPrefix("classifier.") }
-    func add(_ predictions: Predictions, under level: String) {
-      let resampled = Bootstrap(
-        of: numbers, count: predictions.count, resamples: request.resamples, stream.split(level)
-      ) { indices in
-        var list: NumberList = [:]
-        list.append(Calibration(predictions.resampled(indices)).numbers, under: level)
-        return list
-      }
-      intervals?.merge(resampled.intervals) { $1 }
-    }
-    if let (rows, areLogits) = try predictions() {
-      add(try Self.predictions(rows, areLogits: areLogits, keeping: true), under: "calibration")
-    }
-    if let (array, areLogits) = try outputs("test_"), let testLabels = try file.labels("test_labels") {
-      let rows = try file.batches(array, labels: testLabels, classes: classes)
-      add(try Self.predictions(rows, areLogits: areLogits, keeping: true), under: "test.calibration")
-    }
   }
 }

@@ -39,7 +39,7 @@ struct MeasureCommand: ParsableCommand {
   @Option(
     name: .long,
     help: ArgumentHelp(
-      "Resampled sets for 95 % intervals of collapse and calibration; 0: none.", valueName: "sets"))
+      "Resampled sets for 95 % intervals of every number; 0: none.", valueName: "sets"))
   var bootstrap = 0
 
   @Option(name: .long, help: "Of the draws of intervals, and of the halves of temperature scaling.")

@@ -98,6 +98,15 @@ import Testing
     #expect(layers.allSatisfy { ($0["cdnv"] as? Double ?? 0) > 0 })
     let intervals = try #require(numbers["intervals"] as? [String: [Double]])
     let accuracy = try #require((numbers["calibration"] as? [String: Any])?["accuracy"] as? Double)
+    let scalars = Set(intervals.keys)
+    for name in [
+      "cdnv", "unweighted.nc1_pinv", "calibration.accuracy", "test.calibration.nll", "nc5_ood_orthogonality",
+      "test.nc4_ncc_accuracy", "temperature_scaling.temperature", "test.temperature_scaling.ece_l1_15_after",
+    ] {
+      #expect(scalars.contains(name), "\(name)")
+    }
+    #expect(layers.allSatisfy { ($0["intervals"] as? [String: [Double]])?["cdnv"]?.count == 2 })
+    #expect(!scalars.contains { $0.hasPrefix("classifier.") })
     for name in ["cdnv", "unweighted.nc1_pinv", "calibration.accuracy", "test.calibration.nll"] {
       let ends = try #require(intervals[name], "\(name)")
       #expect(ends.count == 2 && ends[0] < ends[1], "\(name)")

@@ -255,7 +255,7 @@ import Torch
     #expect(wrong.isAtBound && abs(wrong.temperature - 1000) < 1e-9)
     #expect {
       try TemperatureScaling(LabelledBatches(.ones([1, 2]), labels: [0]), RandomStream(seed: 1))
-    } throws: { "\($0)".contains("one sample") }
+    } throws: { "\($0)".contains("there must be samples to fit to") }
   }
 }
 
