@@ -47,8 +47,8 @@ public struct CollapseMetrics: Sendable, Equatable {
   /// Mean over pairs of (v_i + v_j)/(2‖μ_i − μ_j‖²), v_c the mean squared distance to μ_c: class-distance
   /// normalised variance (Galanti, György & Hutter 2022).
   public let classDistanceNormalizedVariance: Double
-  /// Share of samples whose nearest class mean is that of their class.
-  public let nearestMeanAccuracy: Double
+  /// Share of samples whose nearest class mean is that of their class; nil where samples were seen once only.
+  public let nearestMeanAccuracy: Double?
   /// Share of samples for which the nearest class mean and the classifier agree: NC4. nil without a classifier
   /// or logits.
   public let agreement: Double?
@@ -89,22 +89,50 @@ public struct CollapseMetrics: Sendable, Equatable {
   ///   - classifier: that of `nearest`.
   /// - Throws: `TorchError` for fewer than two classes, or for what is undefined.
   public init(_ moments: ClassMoments, _ nearest: NearestClassMean, classifier: Tensor? = nil) throws {
+    guard nearest.counts.samples == moments.count else {
+      throw TorchError(
+        operation: "collapse metrics",
+        reason: "the first pass saw \(moments.count) samples, the second \(nearest.counts.samples)")
+    }
+    try self.init(
+      moments, projectedScatter: nearest.projectedScatter, nearest: nearest, classifier: classifier)
+  }
+
+  /// What can be had of features that are seen only once: all but NC4.
+  ///
+  /// - Parameters:
+  ///   - moments: of the features, with their scatter.
+  ///   - classifier: W, C×d.
+  /// - Throws: `TorchError` without the scatter, for fewer than two classes, or for what is undefined.
+  public init(_ moments: ClassMoments, classifier: Tensor? = nil) throws {
+    guard let scatter = moments.scatter else {
+      throw TorchError(
+        operation: "collapse metrics",
+        reason: "the moments are without scatter, which features that are seen once need")
+    }
+    let centred = try moments.classMeans - moments.globalMean()
+    let projected = try checkingErrors { centred.matmul(scatter).matmul(centred.transposed()) }
+    try self.init(moments, projectedScatter: projected, nearest: nil, classifier: classifier)
+  }
+
+  private init(
+    _ moments: ClassMoments, projectedScatter: Tensor, nearest: NearestClassMean?, classifier: Tensor?
+  ) throws {
     guard moments.classes >= 2 else {
       throw TorchError(
         operation: "collapse metrics",
         reason: "there is one class only; collapse is measured between two or more")
     }
-    let counts = nearest.counts
-    guard counts.samples == moments.count else {
-      throw TorchError(
-        operation: "collapse metrics",
-        reason: "the first pass saw \(moments.count) samples, the second \(counts.samples)")
-    }
     samples = moments.count
     classes = moments.classes
     dimension = moments.dimension
     let weight = classifier?.detached().to(.cpu).to(.float64)
-    let scatter = nearest.projectedScatter / Double(samples)
+    if let weight, weight.shape != [classes, dimension] {
+      throw TorchError(
+        operation: "collapse metrics", arguments: ["classifier \(weight.shape)"],
+        reason: "the classifier must be \(classes)×\(dimension)")
+    }
+    let scatter = projectedScatter / Double(samples)
     let variance = moments.squares.reduce(0, +) / Double(samples)
     func about(weighted: Bool) throws -> AboutMean {
       try AboutMean(
@@ -113,10 +141,11 @@ public struct CollapseMetrics: Sendable, Equatable {
     unweighted = try about(weighted: false)
     weighted = try about(weighted: true)
     classDistanceNormalizedVariance = try Self.normalizedVariance(moments)
-    func share(_ count: Int) -> Double { Double(count) / Double(counts.samples) }
-    nearestMeanAccuracy = share(counts.correct)
-    agreement = nearest.hasPredictions ? share(counts.agreeing) : nil
-    agreementWithoutBias = weight == nil ? nil : share(counts.agreeingWithoutBias)
+    let counts = nearest?.counts
+    func share(_ count: Int?) -> Double? { count.map { Double($0) / Double(moments.count) } }
+    nearestMeanAccuracy = share(counts?.correct)
+    agreement = nearest?.hasPredictions == true ? share(counts?.agreeing) : nil
+    agreementWithoutBias = nearest?.hasClassifier == true ? share(counts?.agreeingWithoutBias) : nil
     self.classifier = try weight.map { try ClassifierGeometry($0) }
   }
 

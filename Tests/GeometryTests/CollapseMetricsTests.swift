@@ -147,6 +147,35 @@ enum MetricFixtures {
     }
   }
 
+  /// Features that are seen once, in parts that are merged: all but NC4, to rounding.
+  @Test(arguments: 0..<5) func onePass(number: Int) throws {
+    let archive = try TensorArchive(path: MetricFixtures.path("metrics.safetensors"))
+    func tensor(_ name: String) throws -> Tensor { try archive.tensor("collapse.\(number).\(name)") }
+    let (rows, labels) = try (tensor("features"), tensor("labels").array(Int.self))
+    let classes = try tensor("classifier").shape[0]
+    var moments = ClassMoments(classes: classes, dimension: rows.shape[1], scatter: true)
+    for start in stride(from: 0, to: labels.count, by: 50) {
+      let range = start..<min(start + 50, labels.count)
+      try moments.merge(
+        ClassMoments(
+          LabelledBatches(rows.narrowed(range), labels: Array(labels[range])), classes: classes, scatter: true
+        ))
+    }
+    let once = try CollapseMetrics(moments, classifier: tensor("classifier"))
+    let twice = try CollapseMetrics(
+      LabelledBatches(rows, labels: labels), classes: classes, classifier: tensor("classifier"))
+    #expect(once.nearestMeanAccuracy == nil && once.agreement == nil && once.agreementWithoutBias == nil)
+    for entry in twice.numbers.entries where !entry.name.hasPrefix("nc4") {
+      let value = try #require(once.numbers[entry.name], "\(entry.name)")
+      #expect(abs(value - entry.value) <= 1e-9 * max(1, abs(entry.value)), "\(entry.name)")
+    }
+    #expect {
+      try CollapseMetrics(ClassMoments(LabelledBatches(rows, labels: labels), classes: classes))
+    } throws: {
+      "\($0)".contains("without scatter")
+    }
+  }
+
   /// Logits in place of a classifier: agreement only.
   @Test func takesLogitsInPlaceOfAClassifier() throws {
     let archive = try TensorArchive(path: MetricFixtures.path("published.safetensors"))
