@@ -28,21 +28,7 @@ public enum ArrayType: String, Sendable, CaseIterable, CustomStringConvertible {
   }
 
   /// The type of the same name in a safetensors file.
-  init(_ type: SafetensorsType) {
-    self =
-      switch type {
-      case .float64: .float64
-      case .float32: .float32
-      case .float16: .float16
-      case .bfloat16: .bfloat16
-      case .int64: .int64
-      case .int32: .int32
-      case .int16: .int16
-      case .int8: .int8
-      case .uint8: .uint8
-      case .bool: .bool
-      }
-  }
+  init(_ type: SafetensorsType) { self = Self(rawValue: "\(type)")! }
 
   /// The type that NumPy writes as a kind, such as "f", and a size in bytes.
   init?(kind: Character, size: Int) {

@@ -87,9 +87,10 @@ public struct Calibration: Sendable, Equatable {
     brierParts = BrierParts(predictions)
     bins = predictions.bins(binCount)
     expectedCalibrationError = Self.error(bins)
-    func error(_ count: Int) -> Double { Self.error(predictions.bins(count)) }
-    expectedCalibrationErrors = (error(10), error(15), error(20))
-    let fifteen = predictions.bins(15)
+    let fifteen = binCount == 15 ? bins : predictions.bins(15)
+    expectedCalibrationErrors = (
+      Self.error(predictions.bins(10)), Self.error(fifteen), Self.error(predictions.bins(20))
+    )
     let total = Double(predictions.count)
     rootMeanSquareCalibrationError = fifteen.reduce(0) {
       $0 + Double($1.count) / total * ($1.accuracy - $1.confidence) * ($1.accuracy - $1.confidence)

@@ -22,13 +22,8 @@ public struct ClassifierConvergence: Sendable, Equatable {
     let offDiagonal = (0..<count).flatMap { i in
       (0..<count).filter { $0 != i }.map { cosines[i * count + $0] }
     }
-    normVariation = try Self.deviation(norms.array(Double.self)) { $0 }
-    cosineDeviation = Self.deviation(offDiagonal) { _ in 1 }
-  }
-
-  private static func deviation(_ values: [Double], over scale: (Double) -> Double) -> Double {
-    let mean = values.reduce(0, +) / Double(values.count)
-    let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
-    return variance.squareRoot() / scale(mean)
+    let (norm, variance) = try meanAndVariance(norms.array(Double.self))
+    normVariation = variance.squareRoot() / norm
+    cosineDeviation = meanAndVariance(offDiagonal).variance.squareRoot()
   }
 }

@@ -127,20 +127,9 @@ struct ActivationFile {
 
   /// Some rows of an array as a tensor.
   static func tensor(_ array: StoredArray, _ range: Range<Int>) throws -> Tensor {
-    let type: DType =
-      switch array.type {
-      case .float64: .float64
-      case .float32: .float32
-      case .float16: .float16
-      case .bfloat16: .bfloat16
-      case .int64: .int64
-      case .int32: .int32
-      case .int16: .int16
-      case .int8: .int8
-      case .uint8, .bool: .uint8
-      case .uint16, .uint32, .uint64:
-        throw array.failure("is \(array.type); floating-point numbers are needed")
-      }
+    guard let type = DType.allCases.first(where: { "\($0)" == array.type.rawValue }) else {
+      throw array.failure("is \(array.type); floating-point numbers are needed")
+    }
     let tensor = Tensor.uninitialized([range.count] + array.shape.dropFirst(), dtype: type)
     let bytes = try UnsafeMutableRawBufferPointer(
       start: tensor.unsafeAddress(), count: range.count * array.rowWidth * array.type.size)

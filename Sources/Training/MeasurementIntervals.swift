@@ -45,7 +45,7 @@ extension MeasurementParts {
 
   /// Measures resampled sets: for collapse drawn within classes, for calibration among all.
   mutating func resample(_ request: MeasureRequest) throws {
-    let stream = RandomStream(seed: UInt64(bitPattern: Int64(request.seed))).split("bootstrap")
+    let stream = Self.stream(request, "bootstrap")
     let sets = request.resamples
     var found = try collapseIntervals(sets, stream.split("features"))
     for index in layers.indices {
@@ -54,8 +54,8 @@ extension MeasurementParts {
     if let (rows, areLogits) = try predictions() {
       found.merge(try calibrationIntervals(rows, areLogits, "", request, stream.split("calibration"))) { $1 }
     }
-    if let (array, areLogits) = try outputs("test_"), let testLabels = try file.labels("test_labels") {
-      let rows = try file.batches(array, labels: testLabels, classes: classes)
+    if let (array, areLogits) = try outputs("test_") {
+      let rows = try testBatches(array)
       found.merge(try calibrationIntervals(rows, areLogits, "test.", request, stream.split("test"))) { $1 }
     }
     intervals = found
@@ -66,16 +66,11 @@ extension MeasurementParts {
     let own = try Held(batches(features))
     let logits = try classifier == nil ? outputs("").map { try Held(batches($0.rows)) } : nil
     var (test, testLogits, foreign): (Held?, Held?, Held?)
-    if let array = try file.array("test_features"), let testLabels = try file.labels("test_labels") {
-      test = try Held(file.batches(array, labels: testLabels, classes: classes))
-      testLogits =
-        try classifier == nil
-        ? outputs("test_").map { try Held(file.batches($0.rows, labels: testLabels, classes: classes)) } : nil
+    if let array = try file.array("test_features") {
+      test = try Held(testBatches(array))
+      testLogits = try classifier == nil ? outputs("test_").map { try Held(testBatches($0.rows)) } : nil
     }
-    if let array = try file.array("ood_features") {
-      foreign = try Held(
-        file.batches(array, labels: Array(repeating: 0, count: array.count), classes: 1))
-    }
+    if let array = try file.array("ood_features") { foreign = try Held(foreignBatches(array)) }
     // Each class is a group that keeps its size, and so are the test and the foreign samples.
     let ends = [own.labels.count, test?.labels.count ?? 0, foreign?.labels.count ?? 0]
     let groups =
@@ -110,10 +105,8 @@ extension MeasurementParts {
   private func layerIntervals(_ layer: Measurement.Layer, _ sets: Int, _ stream: RandomStream) throws
     -> [String: [Double]]
   {
-    let array = try ActivationFile.rows(file.required("features.\(layer.name)"))
+    let (array, classifier, bias) = try layerArrays(layer.name)
     let own = try Held(batches(array))
-    let classifier = try file.tensor("classifier.\(layer.name)", shape: [classes, array.rowWidth])
-    let bias = try file.tensor("bias.\(layer.name)", shape: [classes])
     let logits = try classifier == nil ? outputs("").map { try Held(batches($0.rows)) } : nil
     let resampled = try Bootstrap(
       of: layer.numbers, count: own.labels.count, groups: own.labels, resamples: sets, stream
@@ -142,7 +135,7 @@ extension MeasurementParts {
     }
     guard areLogits, rows.count >= 2 else { return calibration.ends }
     let held = try Held(rows)
-    let isFitted = TemperatureScaling.half(of: rows.count, Self.temperatureStream(request))
+    let isFitted = TemperatureScaling.half(of: rows.count, Self.stream(request, "temperature"))
     let temperature = try Bootstrap(
       of: numbers, count: rows.count, groups: isFitted.map { $0 ? 1 : 0 }, resamples: request.resamples,
       stream.split("temperature")

@@ -28,13 +28,13 @@ struct MeasurementParts {
   private static let listedClasses = 128
   /// Logits that are computed and held where the file has none: 160 MB.
   private static let heldLogits = 20_000_000
+
   /// Reads what belongs together and checks it.
   init(_ file: ActivationFile) throws {
     self.file = file
     features = try ActivationFile.rows(file.required("features"))
     _ = try file.required("labels")
     labels = try file.labels("labels") ?? []
-    guard !labels.isEmpty, features.rowWidth > 0 else { throw features.failure("has no numbers in it") }
     guard features.count == labels.count else {
       throw features.failure("has \(features.count) rows, but there are \(labels.count) labels")
     }
@@ -144,29 +144,47 @@ struct MeasurementParts {
   }
 
   private func layer(_ name: String) throws -> Measurement.Layer {
-    let array = try ActivationFile.rows(file.required("features.\(name)"))
-    let classifier = try file.tensor("classifier.\(name)", shape: [classes, array.rowWidth])
-    let bias = try file.tensor("bias.\(name)", shape: [classes])
+    let (array, classifier, bias) = try layerArrays(name)
     let metrics = try measureCollapse(array, classifier, bias).0
     return .init(name: name, dimension: array.rowWidth, numbers: metrics.numbers, intervals: nil)
+  }
+
+  /// Features of a layer, and the classifier on them where there is one.
+  func layerArrays(_ name: String) throws -> (features: StoredArray, classifier: Tensor?, bias: Tensor?) {
+    let array = try ActivationFile.rows(file.required("features.\(name)"))
+    return try (
+      array, file.tensor("classifier.\(name)", shape: [classes, array.rowWidth]),
+      file.tensor("bias.\(name)", shape: [classes])
+    )
+  }
+
+  /// The rows of an array of test samples with their classes.
+  func testBatches(_ array: StoredArray) throws -> LabelledBatches {
+    guard let testLabels = try file.labels("test_labels") else {
+      throw array.failure("is there, but test_labels is not")
+    }
+    return try file.batches(array, labels: testLabels, classes: classes)
+  }
+
+  /// The rows of features of another distribution, as one class.
+  func foreignBatches(_ array: StoredArray) throws -> LabelledBatches {
+    let array = try ActivationFile.rows(array)
+    return try file.batches(array, labels: Array(repeating: 0, count: array.count), classes: 1)
   }
 
   /// NC4 of test features against the means of these.
   private mutating func measureTest(_ moments: ClassMoments) throws {
     guard let array = try file.array("test_features") else { return }
-    guard let testLabels = try file.labels("test_labels") else {
-      throw array.failure("is there, but test_labels is not")
-    }
-    let rows = try file.batches(array, labels: testLabels, classes: classes)
+    let rows = try testBatches(array)
     guard rows.width == features.rowWidth else {
       throw array.failure("has rows of \(rows.width) numbers, features of \(features.rowWidth)")
     }
     var nearest = try NearestClassMean(moments, classifier: classifier, bias: bias)
     let logits = classifier == nil ? try outputs("test_") : nil
     if let logits {
-      guard logits.rows.count == testLabels.count, logits.rows.rowWidth == classes else {
+      guard logits.rows.count == rows.count, logits.rows.rowWidth == classes else {
         throw logits.rows.failure(
-          "has shape \(logits.rows.shape); \(testLabels.count) rows of \(classes) classes are needed")
+          "has shape \(logits.rows.shape); \(rows.count) rows of \(classes) classes are needed")
       }
       try ActivationFile.forEach(rows, logits.rows) { try nearest.add($0, labels: $2, logits: $1) }
     } else {
@@ -177,9 +195,7 @@ struct MeasurementParts {
 
   /// NC5: class means against the mean of features of another distribution.
   private mutating func measureForeign(_ array: StoredArray, _ moments: ClassMoments) throws {
-    let rows = try file.batches(
-      ActivationFile.rows(array), labels: Array(repeating: 0, count: ActivationFile.rows(array).count),
-      classes: 1)
+    let rows = try foreignBatches(array)
     guard rows.width == features.rowWidth else {
       throw array.failure("has rows of \(rows.width) numbers, features of \(features.rowWidth)")
     }
@@ -199,7 +215,6 @@ struct MeasurementParts {
 
 extension MeasurementParts {
   private mutating func measureCalibration(_ request: MeasureRequest, _ report: (String) -> Void) throws {
-    let stream = Self.temperatureStream(request)
     let found = try predictions()
     if try classifier != nil && outputs("") == nil {
       notes.append(
@@ -210,35 +225,31 @@ extension MeasurementParts {
     if let (rows, areLogits) = found {
       report("measuring calibration")
       guard rows.width == classes else { throw width("logits", rows.width) }
-      let predictions = try Self.predictions(rows, areLogits: areLogits)
-      let calibration = Calibration(predictions)
-      numbers.append(calibration.numbers, under: "calibration")
-      reliability = calibration.bins
-      if areLogits, rows.count >= 2 {
-        let scaling = try TemperatureScaling(rows, stream)
-        numbers.append(scaling.numbers, under: "temperature_scaling")
-        note(scaling, "")
-      }
+      reliability = try measureCalibration(rows, areLogits: areLogits, request, "", "")
     }
     guard let (array, areLogits) = try outputs("test_") else { return }
-    guard let testLabels = try file.labels("test_labels") else {
-      throw array.failure("is there, but test_labels is not")
-    }
-    let rows = try file.batches(array, labels: testLabels, classes: classes)
+    let rows = try testBatches(array)
     guard rows.width == classes else { throw width(array.name, rows.width) }
-    let calibration = Calibration(try Self.predictions(rows, areLogits: areLogits))
-    numbers.append(calibration.numbers, under: "test.calibration")
-    testReliability = calibration.bins
-    if areLogits, rows.count >= 2 {
-      let scaling = try TemperatureScaling(rows, stream)
-      numbers.append(scaling.numbers, under: "test.temperature_scaling")
-      note(scaling, " of test samples")
-    }
+    testReliability = try measureCalibration(rows, areLogits: areLogits, request, "test.", " of test samples")
   }
 
-  /// Draws the half that a temperature is fitted to.
-  static func temperatureStream(_ request: MeasureRequest) -> RandomStream {
-    RandomStream(seed: UInt64(bitPattern: Int64(request.seed))).split("temperature")
+  /// Adds the numbers of some predictions, and of a temperature for logits, below a level; gives the bins.
+  private mutating func measureCalibration(
+    _ rows: LabelledBatches, areLogits: Bool, _ request: MeasureRequest, _ level: String, _ which: String
+  ) throws -> [Calibration.Bin] {
+    let calibration = Calibration(try Self.predictions(rows, areLogits: areLogits))
+    numbers.append(calibration.numbers, under: level + "calibration")
+    if areLogits, rows.count >= 2 {
+      let scaling = try TemperatureScaling(rows, Self.stream(request, "temperature"))
+      numbers.append(scaling.numbers, under: level + "temperature_scaling")
+      note(scaling, which)
+    }
+    return calibration.bins
+  }
+
+  /// Draws for a purpose: the half that a temperature is fitted to, or resampled sets.
+  static func stream(_ request: MeasureRequest, _ purpose: String) -> RandomStream {
+    RandomStream(seed: UInt64(bitPattern: Int64(request.seed))).split(purpose)
   }
 
   /// Says what a temperature at the end of its range means.

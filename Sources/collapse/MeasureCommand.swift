@@ -78,16 +78,14 @@ struct MeasureCommand: ParsableCommand {
     display.clear()
     let numbers = try MeasuredNumbers(json: json)
     print(output.json ? json : MeasurementTable(numbers).text)
-    if let report {
-      try MeasurementReport(numbers).write(
-        to: report, renderer: FigureRenderer(project: ProgramLocation.project))
-    }
+    guard report != nil || figures != nil else { return }
+    let renderer = try FigureRenderer(project: ProgramLocation.project)
+    if let report { try MeasurementReport(numbers).write(to: report, renderer: renderer) }
     var files = report.map { [$0] } ?? []
     if let figures {
-      let renderer = try FigureRenderer(project: ProgramLocation.project)
       files += try numbers.figures.flatMap { try renderer.render($0.figure, into: figures) }
     }
-    if !files.isEmpty, !output.json { print("\n" + files.joined(separator: "\n")) }
+    if !output.json { print("\n" + files.joined(separator: "\n")) }
   }
 
   private var file: String {
