@@ -31,46 +31,35 @@ public struct TrajectoriesFigure: Figure, Sendable {
   private let rows: [ClassifierRow]
   private let readouts: [Readout]
   private let pairTitles: [String]
-  private let pairs: Int
-  private let shownLambda: Double
+  private let mixtures: Int
+  private let shownWeight: Double
 
   /// Reads a capture of trajectories.
   ///
   /// - Throws: `Failure` for another file, or one of another number of classes than three.
   public init(capture path: String, fileName: String, title: String? = nil, notes: [String] = []) throws {
+    let capture = try CapturedTrajectories(path: path)
     do {
-      try self.init(SafetensorsFile(path: path), fileName, title, notes)
+      try self.init(capture, fileName, title, notes)
     } catch let error as SafetensorsError {
-      let exists = FileManager.default.fileExists(atPath: path)
       throw Failure(
-        exists ? .badData : .missing, "\(error).",
+        .badData, "\(error).",
         remedies: ["collapse capture RUN --trajectories --class-count 3 makes such a capture."])
     }
   }
 
-  private init(_ file: SafetensorsFile, _ fileName: String, _ title: String?, _ notes: [String]) throws {
-    let lambdas = try file.doubles("lambda")
-    let count = lambdas.count
-    let shape = try file.entry("logits").shape
-    let classes = try file.integers("classes")
-    guard classes.count == 3, shape.count == 3, shape[0] == count else {
+  private init(_ capture: CapturedTrajectories, _ fileName: String, _ title: String?, _ notes: [String])
+    throws
+  {
+    let (file, layers, names) = (capture.file, capture.layers, capture.names)
+    let (lambdas, labels, partners, pair) = (
+      capture.lambdas, capture.labels, capture.partners, capture.pairs
+    )
+    guard capture.classes.count == 3 else {
       throw SafetensorsError(file: file.path, reason: "is no capture of trajectories of three classes")
     }
-    let (layers, classCount) = (shape[1], shape[2])
-    let points = try file.numbers("projection", [count, layers, 2])
-    let logits = try file.numbers("logits", shape)
-    let labels = try file.integers("labels", count: count)
-    let partners = try file.integers("partner_labels", count: count)
-    let pair = try file.integers("pairs", count: count)
+    let points = try file.numbers("projection", [lambdas.count, layers, 2])
     let classifier = try file.numbers("classifier_projection", [3, 2])
-    guard (labels + partners + classes).allSatisfy({ (0..<classCount).contains($0) }) else {
-      throw SafetensorsError(file: file.path, reason: "a label is not in 0 ..< \(classCount)")
-    }
-    let names = file.classNames(classCount)
-    func probabilities(_ sample: Int, _ layer: Int) -> [Double] {
-      let start = (sample * layers + layer) * classCount
-      return softmax(logits[start..<start + classCount])
-    }
 
     let kinds = [(true, "same class"), (false, "different classes")]
     var (steps, pairTitles): ([Step], [String]) = ([], [])
@@ -82,7 +71,7 @@ public struct TrajectoriesFigure: Figure, Sendable {
       pairTitles.append(isSame ? "Two images of \(a)" : "λ · \(a) + (1 − λ) · \(b)")
       for sample in labels.indices where pair[sample] == pair[shown] {
         for layer in 0..<layers {
-          let p = probabilities(sample, layer)
+          let p = capture.probabilities(sample, layer)
           let place = 2 * (sample * layers + layer)
           steps.append(
             Step(
@@ -94,21 +83,21 @@ public struct TrajectoriesFigure: Figure, Sendable {
         }
       }
     }
-    rows = classes.enumerated().map {
+    rows = capture.classes.enumerated().map {
       ClassifierRow(name: names[$1], x: classifier[2 * $0], y: classifier[2 * $0 + 1])
     }
     self.steps = steps
     self.pairTitles = pairTitles
 
-    // The grid's value nearest to 0.7: an uneven mixture whose lesser class should still be seen.
-    let shown = Set(lambdas).min { abs($0 - 0.7) < abs($1 - 0.7) } ?? 0.7
-    shownLambda = shown
-    let mixed = labels.indices.filter { labels[$0] != partners[$0] && lambdas[$0] == shown }
-    pairs = mixed.count
+    // An uneven mixture whose lesser class should still be seen.
+    let shown = capture.nearestWeight(0.7)
+    shownWeight = shown
+    let mixed = capture.mixtures(weight: shown)
+    mixtures = mixed.count
     readouts = (0..<layers).flatMap { layer -> [Readout] in
-      let found = mixed.map { sample -> (first: Double, second: Double) in
-        let p = probabilities(sample, layer)
-        return (p[labels[sample]], p[partners[sample]])
+      let found = mixed.map { mixture -> (first: Double, second: Double) in
+        let p = capture.probabilities(mixture.sample, layer)
+        return (p[mixture.heavier], p[mixture.lighter])
       }
       let kinds = [
         (Self.heavier, found.map(\.first)), (Self.lighter, found.map(\.second)),
@@ -246,7 +235,7 @@ public struct TrajectoriesFigure: Figure, Sendable {
     return [
       "width": 260, "height": 300, "data": ["values": try JSONValue(encoding: readouts)],
       "title": [
-        "text": .string("\(pairs) different-class pairs at λ = \(shownLambda.short): mean and quartiles"),
+        "text": .string("\(mixtures) mixtures, \(shownWeight.short) of one class: mean and quartiles"),
         "fontSize": 13, "anchor": "middle", "offset": 6,
       ],
       "layer": [

@@ -84,7 +84,7 @@ extension Reproduction {
       ]
     case .figure12:
       return [try panels(item, columns: 1, [(RunKey("vit", "cifar10", "adamw"), "activations", "AdamW")])]
-    case .table1, .table2, .configuration: return []
+    case .table1, .table2, .configuration, .layers: return []
     }
   }
 
@@ -126,28 +126,36 @@ extension Reproduction {
       }
       return [table(item, "on \(try datasetName(RunKey("wrn", "cifar10", "mixup")))", rows)]
     case .configuration:
-      let groups = item.needs(of: programme).map(\.run).reduce(into: [[RunKey]]()) { groups, key in
-        if let last = groups.last?.first, last.seed < key.seed,
-          (last.network, last.dataset, last.variant) == (key.network, key.dataset, key.variant)
-        {
-          groups[groups.count - 1].append(key)
-        } else {
-          groups.append([key])
-        }
-      }
-      let rows = try groups.map { keys in
-        let found = try keys.map {
-          try MeasuredConfiguration(path: Product.measurement.file(in: finished($0)))
-        }
+      let rows = try groups(item).map { keys in
+        let found = try keys.map { try measuredRun($0) }
         return Table.Row(
           name: "\(try networkName(keys[0])), \(try datasetName(keys[0])), \(Self.titles[keys[0].variant]!)",
-          cells: MeasuredConfiguration.columns.map { name, value in
+          cells: MeasuredRun.columns.map { name, value in
             let values = found.compactMap(value)
             return Table.Cell(
               column: name, measured: values.isEmpty ? nil : Measured(values), decimals: 3)
           })
       }
       return [table(item, "section 7 of the specification, on training images", rows)]
+    case .layers:
+      let rows = try groups(item).flatMap { keys in
+        let captures = try keys.map {
+          try CapturedTrajectories(path: Product.trajectories.file(in: finished($0)))
+        }
+        return try [0.6, 0.7, 0.8, 0.9].map { weight in
+          let orders = try captures.map { try LayerOrder($0, weight: weight) }
+          return Table.Row(
+            name:
+              "\(Self.titles[keys[0].variant]!), \(String(format: "%.1f", orders[0].weight)) of one class",
+            cells: LayerOrder.columns.map { name, value in
+              let values = orders.compactMap(value)
+              return Table.Cell(
+                column: name, measured: values.isEmpty ? nil : Measured(values), decimals: 2)
+            })
+        }
+      }
+      let key = item.needs(of: programme)[0].run
+      return [table(item, "\(try networkName(key)) on \(try datasetName(key))", rows)]
     default: return []
     }
   }
@@ -156,6 +164,19 @@ extension Reproduction {
     "mixup": "mixup", "baseline": "baseline", "mse": "mixup, squared errors", "etf": "mixup, fixed ETF",
     "alpha-0.4": "mixup, α = 0.4", "adamw": "mixup, AdamW",
   ]
+
+  /// An item's runs, those together that differ by their seed alone.
+  private func groups(_ item: Item) -> [[RunKey]] {
+    item.needs(of: programme).map(\.run).reduce(into: []) { groups, key in
+      if let last = groups.last?.first, last.seed < key.seed,
+        (last.network, last.dataset, last.variant) == (key.network, key.dataset, key.variant)
+      {
+        groups[groups.count - 1].append(key)
+      } else {
+        groups.append([key])
+      }
+    }
+  }
 
   private func table(_ item: Item, _ unit: String, _ rows: [Table.Row]) -> Table {
     Table(
@@ -198,6 +219,13 @@ extension Reproduction {
     return [same, programme.about].filter { !$0.isEmpty }
   }
 
+  private func measuredRun(_ key: RunKey) throws -> MeasuredRun {
+    let run = try finished(key)
+    return MeasuredRun(
+      configuration: try MeasuredConfiguration(path: Product.measurement.file(in: run)).configuration,
+      classifier: try run.metricRows().last)
+  }
+
   private func finished(_ key: RunKey) throws -> RunDirectory {
     guard let run = try run(of: key), store.state(of: run) == .finished else { throw NotFinished(run: key) }
     return run
@@ -230,9 +258,13 @@ extension Reproduction {
   }
 }
 
-extension MeasuredConfiguration {
+/// A run in numbers: its configuration, and how far its classifier is from a simplex ETF.
+private struct MeasuredRun {
+  let configuration: MeasuredConfiguration.Numbers
+  let classifier: MetricRow?
+
   /// The columns of the table of numbers.
-  fileprivate static var columns: [(String, (MeasuredConfiguration) -> Double?)] {
+  static var columns: [(String, (Self) -> Double?)] {
     [
       ("same-class alignment", { $0.configuration.sameClassAlignment }),
       ("same-class ETF error", { $0.configuration.sameClassEtfError }),
@@ -245,12 +277,30 @@ extension MeasuredConfiguration {
       ("elongation at the ends", { $0.mean(\.epsilon) { abs($0 - 0.5) > 0.4 } }),
       ("elongation at ½, gap's λ_H", { $0.mean(\.epsilonAtGap) { abs($0 - 0.5) < 0.1 } }),
       ("elongation at the ends, gap's λ_H", { $0.mean(\.epsilonAtGap) { abs($0 - 0.5) > 0.4 } }),
+      ("classifier norms, variation", { $0.classifier?.classifierNormVariation }),
+      ("classifier cosines, deviation", { $0.classifier?.classifierCosineDeviation }),
     ]
   }
 
   /// Mean elongation of some of the bins.
-  private func mean(_ value: (Numbers.Elongation) -> Double, _ isMeant: (Double) -> Bool) -> Double? {
+  private func mean(
+    _ value: (MeasuredConfiguration.Numbers.Elongation) -> Double, _ isMeant: (Double) -> Bool
+  ) -> Double? {
     let values = configuration.elongation.filter { isMeant($0.lambda) }.map(value)
     return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
+  }
+}
+
+extension LayerOrder {
+  /// The columns of the table of layers.
+  fileprivate static var columns: [(String, (LayerOrder) -> Double?)] {
+    [
+      ("heavier class seen from layer", \.heavierLayer), ("lighter class seen from layer", \.lighterLayer),
+      ("lighter later, share of mixtures", \.lighterLater),
+      ("lighter earlier, share of mixtures", \.lighterEarlier),
+      ("lighter never, share of mixtures", \.lighterNever),
+      ("weight read for the lighter, last layer but one", { $0.lighterShare.dropLast().last }),
+      ("weight read for the lighter, last layer", \.lighterShare.last),
+    ]
   }
 }

@@ -21,6 +21,8 @@ public enum Item: String, CaseIterable, Sendable, Comparable {
   case table2 = "table-2"
   /// Beyond the paper: the configuration as numbers.
   case configuration
+  /// Beyond the paper: Figure 3 as numbers.
+  case layers
 
   /// What it shows.
   public var title: String {
@@ -41,6 +43,7 @@ public enum Item: String, CaseIterable, Sendable, Comparable {
     case .table1: "Test accuracy"
     case .table2: "Expected calibration error"
     case .configuration: "The configuration as numbers"
+    case .layers: "The order in which layers see the two classes of a mixture"
     }
   }
 
@@ -91,6 +94,8 @@ public enum Item: String, CaseIterable, Sendable, Comparable {
       return Programme.networks.flatMap { network in Programme.datasets.flatMap { all(network, $0, "mixup") }
       }
     case .figure6: return []
+    case .layers:
+      return ["mixup", "baseline"].flatMap { all("vit", "cifar10", $0, .trajectories) }
     case .figure7: return [drawn("wrn", "cifar10", "etf"), drawn("wrn", "cifar10", "mixup")]
     case .figure8: return grid("baseline")
     case .figure9: return Programme.networks.map { drawn($0, "cifar10", "alpha-0.4") }

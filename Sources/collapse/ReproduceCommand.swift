@@ -14,7 +14,8 @@ struct ReproduceCommand: ParsableCommand {
       where it was stopped: after an interruption, give the same command again.
 
       ITEMS
-        figure-1 … figure-12, table-1, table-2, configuration (the numbers beyond the paper), all
+        figure-1 … figure-12, table-1, table-2, all; beyond the paper: configuration (the pictures as
+        numbers), layers (Figure 3 as numbers)
 
       SCALES
         quick   to try it: minutes an item on two cores

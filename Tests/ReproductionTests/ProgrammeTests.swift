@@ -101,7 +101,7 @@ import Testing
 
   @Test func names() throws {
     #expect(try Item.named("Figure 3") == [.figure3] && Item.named("table_1") == [.table1])
-    #expect(try Item.named("all").count == 15)
+    #expect(try Item.named("all").count == 16)
     #expect { try Item.named("figure-13") } throws: { "\($0)".contains("Did you mean \"figure-1") }
     #expect { try Programme(scale: "smal") } throws: { "\($0)".contains("Did you mean \"small\"?") }
     #expect { try Programme(scale: "no/such.yaml") } throws: { ($0 as? Failure)?.status == .missing }
