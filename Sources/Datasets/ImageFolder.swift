@@ -78,7 +78,9 @@ public struct ImageFolder {
     }
     let place = "\(directory)/\(found)"
     return try SourceFiles(below: place).only {
-      Self.extensions.contains(URL(fileURLWithPath: $0.path).pathExtension.lowercased())
+      // By hand: a URL a file took a third of the time of a start.
+      guard let dot = $0.path.lastIndex(of: ".") else { return false }
+      return Self.extensions.contains($0.path[dot...].dropFirst().lowercased())
     }
   }
 

@@ -204,12 +204,15 @@ struct ActivationsPanel {
   private func labels(_ rows: [ClassifierRow], _ position: [String: JSONValue]) -> [JSONValue] {
     let tip = rows.flatMap { [abs($0.x), abs($0.y)] }.max() ?? 1
     return rows.flatMap { row in
-      [4.0, 0].map { halo -> JSONValue in
+      // A name at the right ends near its tip, or a long one would leave the panel.
+      let isRight = row.x > 0.6 * tip
+      return [4.0, 0].map { halo -> JSONValue in
         [
           "data": ["values": [["name": .string(row.name), "x": .number(row.x), "y": .number(row.y)]]],
           "mark": [
             "type": "text", "fontSize": 13, "fontWeight": "bold", "color": "black", "stroke": "white",
             "strokeWidth": .number(halo), "dy": row.y < -0.2 * tip ? 18 : -16,
+            "align": isRight ? "right" : "center", "dx": isRight ? 12 : 0,
           ],
           "encoding": .object(position.merging(["text": ["field": "name"]]) { $1 }),
         ]

@@ -124,7 +124,7 @@ public enum Item: String, CaseIterable, Sendable, Comparable {
       return Programme.networks.flatMap { network in
         Programme.datasets.flatMap { dataset in
           (dataset == "cifar10" ? cifar10[network]! : ["mixup", "baseline"]).flatMap {
-            all(network, dataset, $0, .numbers, .evaluation, .measurement)
+            all(network, dataset, $0, .numbers, .measurement)
           }
         }
       }

@@ -80,6 +80,9 @@ struct ReproduceCommand: ParsableCommand {
     let renderer = try FigureRenderer(project: ProgramLocation.project)
     _ = try renderer.version()
     WorkerSignals.say("interrupted; the same command goes on.")
+    // A run that goes on keeps its number of threads, for the sake of its bits. Threads of several runs on
+    // one core that wait by spinning halve each other's speed; a run alone is faster when they do.
+    if jobs > 1 { setenv("OMP_WAIT_POLICY", "passive", 0) }
     let failed: [String]
     do {
       failed = try reproduction.carryOut(
