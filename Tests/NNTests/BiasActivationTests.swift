@@ -79,4 +79,19 @@ import Torch
       #expect(try NormActivationTests.difference(layer.gelu(x), layer(x).gelu()) < 1e-6)
     }
   }
+
+  /// What the backward pass of our own cannot do is an error rather than a wrong gradient.
+  @Test func isDifferentiatedOnce() throws {
+    let layer = try Self.layer(16)
+    let x = Tensor.normal([3, 16], generator: try Generator(seed: 5)).requiringGradient()
+    func loss() throws -> Tensor { try #require(layer.biasGelu(x)).sum() }
+    #expect {
+      try gradients(of: [loss()], withRespectTo: [x], createGraph: true)
+    } throws: { "\($0)".contains("cannot be differentiated again") }
+    let kept = try loss()
+    let once = try gradients(of: [kept], withRespectTo: [x], retainGraph: true)
+    let twice = try gradients(of: [kept], withRespectTo: [x])
+    #expect(try #require(once[0]).array(Float.self) == #require(twice[0]).array(Float.self))
+    #expect { try gradients(of: [kept], withRespectTo: [x]) } throws: { "\($0)".contains("already run") }
+  }
 }
