@@ -14,7 +14,7 @@ public struct MeasuredConfiguration: Decodable, Sendable {
     public let sameClassSamples, differentClassSamples, cells: Int
     public let sameClassAlignment, sameClassEtfError, sameClassVariability, channelTightness: Double
     public let theoryGap, multiplier, featureDecay, sameClassFeatureDecay, convexityR2: Double
-    public let confidenceTransport: Double?
+    public let confidenceTransport, channelDensity: Double?
     public let elongation: [Elongation]
   }
 

@@ -39,6 +39,11 @@ public struct MixupConfiguration: Codable, Sendable, Equatable {
   /// tr(within-cell scatter) / tr(between-cell scatter) of different-class samples: small for tight
   /// channels.
   public var channelTightness: Double
+  /// How crowded channels are half way: the share of different-class samples whose place along the line
+  /// from h_{i′} to h_i, the same-class means, is in the middle fifth, over the share whose λ is. 1 for convex
+  /// combinations, more where features gather in the channels, less where they leave them for the
+  /// vertices; nil if no λ is in the middle fifth.
+  public var channelDensity: Double?
   /// min over λ_H of Σ n ‖cell mean − theory‖² / Σ n ‖cell mean‖², with m̂ the mean norm of the centred
   /// rows of W, W itself in place of a simplex ETF, and the theory's features averaged over the
   /// weights in the cell.
@@ -93,6 +98,8 @@ public struct MixupConfiguration: Codable, Sendable, Equatable {
     let residual = mixed - means.indexSelected(Tensor(cell))
     channelTightness = try (residual * residual).sum().item() / between
 
+    channelDensity = try Self.density(mixed, samples, activations, groups.centredMeans)
+
     let firsts = groups.centredMeans.indexSelected(Tensor(cells.map(\.first)))
     let seconds = groups.centredMeans.indexSelected(Tensor(cells.map(\.second)))
     let lambda = Tensor(cells.map(\.meanWeight), shape: [cells.count, 1])
@@ -120,6 +127,32 @@ public struct MixupConfiguration: Codable, Sendable, Equatable {
         operation: "mixup configuration",
         reason: "the \(undefined.0) is undefined: features that do not differ have no directions or scatters")
     }
+  }
+
+  /// The middle fifth of the channels, by features over by weights.
+  private static func density(
+    _ features: Tensor, _ samples: [Int], _ activations: MixedActivations, _ means: Tensor
+  ) throws -> Double? {
+    let classes = activations.classes
+    let (products, gram) = try checkingErrors {
+      try (
+        features.matmul(means.transposed()).array(Double.self),
+        means.matmul(means.transposed()).array(Double.self)
+      )
+    }
+    func isHalfWay(_ place: Double) -> Bool { abs(place - 0.5) <= 0.1 }
+    var (byFeature, byWeight) = (0, 0)
+    for (row, sample) in samples.enumerated() {
+      let (i, j) = (activations.labels[sample], activations.partnerLabels[sample])
+      // ⟨h − h_j, h_i − h_j⟩ over ‖h_i − h_j‖².
+      let along =
+        products[row * classes + i] - products[row * classes + j] - gram[j * classes + i]
+        + gram[j * classes + j]
+      let length = gram[i * classes + i] + gram[j * classes + j] - 2 * gram[i * classes + j]
+      if isHalfWay(along / length) { byFeature += 1 }
+      if isHalfWay(activations.lambdas[sample]) { byWeight += 1 }
+    }
+    return byWeight > 0 ? Double(byFeature) / Double(byWeight) : nil
   }
 
   /// Of two samples of equal size: the mean distance of their order statistics.

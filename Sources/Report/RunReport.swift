@@ -136,7 +136,8 @@ struct RunReport: Sendable {
       rows += [
         ("same-class ETF error", "same_class_etf_error"),
         ("same-class variability", "same_class_variability"),
-        ("channel tightness", "channel_tightness"), ("theory gap", "theory_gap"),
+        ("channel tightness", "channel_tightness"), ("channel density", "channel_density"),
+        ("theory gap", "theory_gap"),
         ("convexity R²", "convexity_r2"), ("confidence transport", "confidence_transport"),
       ].map { [$0, shown(numbers.number($1), "%.4g")] }
     }

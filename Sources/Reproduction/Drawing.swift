@@ -270,6 +270,7 @@ private struct MeasuredRun {
       ("same-class ETF error", { $0.configuration.sameClassEtfError }),
       ("same-class variability", { $0.configuration.sameClassVariability }),
       ("channel tightness", { $0.configuration.channelTightness }),
+      ("channel density", { $0.configuration.channelDensity }),
       ("theory gap", { $0.configuration.theoryGap }),
       ("convexity R²", { $0.configuration.convexityR2 }),
       ("confidence transport", { $0.configuration.confidenceTransport }),

@@ -186,7 +186,7 @@ public enum Product: Hashable, Sendable, Comparable {
   }
 
   /// Raised when what a product holds changes.
-  private static let version = 1
+  private var version: Int { self == .measurement ? 2 : 1 }
 
   /// A text that another way of making it would change.
   func key(_ configuration: Configuration, _ programme: Programme) throws -> String {
@@ -197,7 +197,7 @@ public enum Product: Hashable, Sendable, Comparable {
     default: capture = self.capture(RunDirectory("run"), configuration, programme)
     }
     let encoder = JSONEncoder.collapse
-    let print = try Fingerprint().adding(name).adding(Self.version).adding(encoder.text(capture))
+    let print = try Fingerprint().adding(name).adding(version).adding(encoder.text(capture))
     return String(print.value, radix: 16)
   }
 

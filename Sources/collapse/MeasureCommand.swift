@@ -217,6 +217,9 @@ extension MeasuredConfiguration {
         )),
       row("convexity R²", numbers.convexityR2, "1: different-class features are convex combinations"),
     ]
+    if let density = numbers.channelDensity {
+      lines.append(row("channel density", density, "over 1: features gather half way between classes"))
+    }
     if let transport = numbers.confidenceTransport {
       lines.append(row("confidence transport", transport, "0: p_i/(p_i + p_i′) is distributed as λ"))
     }

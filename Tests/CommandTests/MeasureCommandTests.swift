@@ -21,6 +21,7 @@ import Testing
     #expect(result.json?["classes"] as? Int == 3 && result.json?["dimension"] as? Int == 64)
     for key in [
       "same_class_alignment", "same_class_etf_error", "same_class_variability", "channel_tightness",
+      "channel_density",
       "theory_gap", "feature_decay", "convexity_r2", "confidence_transport",
     ] {
       #expect((numbers[key] as? Double)?.isFinite == true, "\(key)")

@@ -125,6 +125,34 @@ private struct SyntheticActivations {
     let found = try MixupConfiguration(synthetic.activations())
     #expect(abs(found.convexityR2 - 1) < 1e-12)
     #expect(found.theoryGap > 0.01)
+    #expect(found.channelDensity == 1)
+  }
+
+  /// Features that gather half way, by a known law.
+  @Test func crowdedChannels() throws {
+    var synthetic = try SyntheticActivations(classes: 4)
+    func place(_ lambda: Double) -> Double {
+      let side = 2 * lambda - 1
+      return (1 + side * abs(side)) / 2
+    }
+    synthetic.draw(900) { etf, first, second, lambda in
+      // What is across the channel does not count: here, along another row.
+      let other = (0..<4).first { $0 != first && $0 != second } ?? first
+      let across = first == second ? 0 : 0.7
+      let (a, b, c) = (Array(etf.row(first)), Array(etf.row(second)), Array(etf.row(other)))
+      return a.indices.map { place(lambda) * a[$0] + (1 - place(lambda)) * b[$0] + across * c[$0] }
+    }
+    let mixed = synthetic.lambdas.indices.filter { synthetic.labels[$0] != synthetic.partners[$0] }
+    func count(_ isMeant: (Double) -> Bool) -> Double {
+      Double(mixed.filter { isMeant(synthetic.lambdas[$0]) }.count)
+    }
+    let found = try MixupConfiguration(synthetic.activations(shift: 0.2))
+    let expected =
+      count { abs($0 - 0.5) <= 0.1.squareRoot() / 2.0.squareRoot() } / count { abs($0 - 0.5) <= 0.1 }
+    #expect(try abs(#require(found.channelDensity) - expected) < 1e-12 && expected > 1.5)
+    // Where no weight is near one half, there is nothing to compare with.
+    synthetic.lambdas = synthetic.lambdas.map { abs($0 - 0.5) <= 0.1 ? 0.3 : $0 }
+    #expect(try MixupConfiguration(synthetic.activations()).channelDensity == nil)
   }
 
   /// The sums by the letter of their definitions, on features without any structure.

@@ -204,8 +204,8 @@ private final class StandIn: Sendable {
     try RunDirectory.write("another capture", to: Product.numbers.file(in: run))
     #expect(try open(more) == [.numbers, .measurement])
     #expect(try carryOut(more, [.configuration], worker) == [] && open(more) == [])
-    try FileManager.default.removeItem(atPath: Product.evaluation.file(in: run))
-    #expect(try open(more) == [.evaluation])
+    try FileManager.default.removeItem(atPath: Product.measurement.file(in: run))
+    #expect(try open(more) == [.measurement])
   }
 
   /// A run that another process has finished since the plan was made is left as it is.
