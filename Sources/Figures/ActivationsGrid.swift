@@ -73,7 +73,10 @@ public struct ActivationsGrid: Figure, Sendable {
   public func specification() throws -> JSONValue {
     let extent = extent
     let outside = panels.flatMap(\.panel.points).count { max(abs($0.x), abs($0.y)) > extent }
-    let clipped = outside > 0 ? ["\(outside) points lie outside of the panels"] : []
+    let clipped =
+      outside > 0
+      ? [outside == 1 ? "1 point lies outside of its panel" : "\(outside) points lie outside of the panels"]
+      : []
     let views = try panels.enumerated().map { index, element -> JSONValue in
       var panel = element.panel
       panel.extent = extent

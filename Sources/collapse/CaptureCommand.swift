@@ -13,7 +13,7 @@ struct CaptureCommand: ParsableCommand {
 
       EXAMPLES
         collapse capture runs/first --classes 0,1,8 --samples 5000 --name shirts
-        collapse capture runs/vit --trajectories --name paths
+        collapse capture runs/vit --trajectories --class-count 3
         collapse capture runs/first --plain --layers --name plain
         collapse capture --weights w.safetensors --model wrn-28-10 \\
           --data cifar10 -o mixed.safetensors
@@ -23,7 +23,9 @@ struct CaptureCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"))
   var directory: String?
 
-  @Option(name: .long, help: "Name of the capture; one of this name is replaced.")
+  @Option(
+    name: .long,
+    help: "Name of the capture; one of this name is replaced. Default: capture, or trajectories for those.")
   var name: String?
 
   @Option(name: .long, help: "Classes, by number or name: 0,1,8 or Bag,Coat. Default: drawn at random.")
@@ -114,7 +116,7 @@ struct CaptureCommand: ParsableCommand {
   private func captureRequest(in directory: String, _ base: Configuration, isForeign: Bool) throws
     -> CaptureRequest
   {
-    let name = name ?? "capture"
+    let name = name ?? (trajectories ? "trajectories" : "capture")
     guard !name.isEmpty, !name.contains("/"), !name.hasPrefix(".") else {
       throw Failure(.usage, "--name \"\(name)\" is not a plain file name.")
     }

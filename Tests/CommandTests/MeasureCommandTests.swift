@@ -11,6 +11,23 @@ import Testing
     try ProgramRunner.run(arguments, in: fixture.directory.path)
   }
 
+  /// A transformer's class token, captured and drawn.
+  @Test func trajectories() throws {
+    let trained = try run(
+      "train", "--config", "small.yaml", "--out", "vit", "--set", "model.name=vit-xs-4", "--set", "epochs=1")
+    #expect(trained.status == 0, "\(trained.errors)")
+    try run("figure", "trajectories", "vit").expectFailure(
+      66, ["trajectories.safetensors", "--trajectories"])
+    let made = try run("capture", "vit", "--trajectories", "--pairs", "2", "--lambdas", "3")
+    #expect(made.status == 0 && made.output.contains("captures/trajectories.safetensors"), "\(made.errors)")
+    let drawn = try run("figure", "trajectories", "vit", "--title", "The way")
+    #expect(drawn.status == 0 && drawn.output.contains("figures/trajectories.png"), "\(drawn.errors)")
+    let source = try String(decoding: fixture.contents("vit/figures/trajectories.vl.json"), as: UTF8.self)
+    #expect(source.contains("The way"))
+    try run("figure", "trajectories", "vit/captures/activations.safetensors").expectFailure(
+      65, ["is no capture of trajectories"])
+  }
+
   /// Runs and files; what is wrong with them.
   @Test func measures() throws {
     #expect(try run("train", "--config", "small.yaml", "--out", "run").status == 0)

@@ -169,6 +169,7 @@ import Testing
   @Test func helpForEveryCommand() throws {
     for command in [
       ["demo"], ["train"], ["resume"], ["evaluate"], ["capture"], ["figure", "activations"],
+      ["figure", "trajectories"],
       ["data", "list"],
       ["data", "fetch"], ["data", "verify"], ["doctor"], ["benchmark", "train"],
     ] {
