@@ -125,6 +125,22 @@ struct ActivationFile {
     return try array.integers()
   }
 
+  /// The classes that a capture of only some of them is of, ascending places in the classifier's rows as the
+  /// file has them; nil for a file of all classes, or one that says nothing of it.
+  ///
+  /// - Parameter all: classes of the classifier; nil where there is none.
+  func chosenClasses(of all: Int?) throws -> [Int]? {
+    guard let all, let array = try array("classes"), array.shape.count == 1, array.count >= 2,
+      array.count < all, !array.type.isFloatingPoint
+    else { return nil }
+    let classes = try array.integers()
+    let seen = try Set((labels("labels") ?? []) + (labels("partner_labels") ?? []))
+    guard Set(classes).count == classes.count, classes.allSatisfy({ (0..<all).contains($0) }),
+      seen.isSubset(of: classes)
+    else { return nil }
+    return classes
+  }
+
   /// Some rows of an array as a tensor.
   static func tensor(_ array: StoredArray, _ range: Range<Int>) throws -> Tensor {
     guard let type = DType.allCases.first(where: { "\($0)" == array.type.rawValue }) else {

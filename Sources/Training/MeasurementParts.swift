@@ -10,7 +10,11 @@ struct MeasurementParts {
   let file: ActivationFile
   let features: StoredArray
   let labels: [Int]
+  /// Classes of the other images of mixtures; nil where there are none.
+  let partners: [Int]?
   let classes: Int
+  /// The network's classes that a capture is of, in order, where it is not of all.
+  let chosen: [Int]?
   let classifier: Tensor?
   let bias: Tensor?
   /// Places of the samples that metrics of classes are measured on: of mixtures those of one class; nil: all.
@@ -34,11 +38,17 @@ struct MeasurementParts {
     self.file = file
     features = try ActivationFile.rows(file.required("features"))
     _ = try file.required("labels")
-    labels = try file.labels("labels") ?? []
+    let weight = try file.array("classifier")
+    let chosen = try file.chosenClasses(of: weight?.shape.first)
+    self.chosen = chosen
+    func numbered(_ labels: [Int]) -> [Int] {
+      guard let chosen else { return labels }
+      return labels.map { chosen.firstIndex(of: $0)! }
+    }
+    labels = numbered(try file.labels("labels") ?? [])
     guard features.count == labels.count else {
       throw features.failure("has \(features.count) rows, but there are \(labels.count) labels")
     }
-    let weight = try file.array("classifier")
     let outputs = try file.array("logits") ?? file.array("probabilities")
     let largest = labels.max() ?? 0
     if let least = labels.firstIndex(where: { $0 < 0 }) {
@@ -53,7 +63,7 @@ struct MeasurementParts {
     if let outputs, outputs.count != labels.count {
       throw outputs.failure("has \(outputs.count) rows, but there are \(labels.count) labels")
     }
-    classes = weight?.shape.first ?? outputs?.shape.dropFirst().first ?? largest + 1
+    classes = chosen?.count ?? weight?.shape.first ?? outputs?.shape.dropFirst().first ?? largest + 1
     guard largest < classes else {
       throw features.failure(
         "has the label \(largest) in row \(labels.firstIndex(of: largest) ?? 0), but classifier or logits are "
@@ -62,14 +72,23 @@ struct MeasurementParts {
     guard classes <= labels.count else {
       throw features.failure("has \(labels.count) rows for \(classes) classes; every class needs one")
     }
-    classifier = try file.tensor("classifier", shape: [classes, features.rowWidth])
-    bias = try file.tensor("bias", shape: [classes])
-    let partners = try file.labels("partner_labels")
+    let all = weight?.shape.first ?? classes
+    let rows = chosen.map { Tensor($0) }
+    func chosenRows(_ tensor: Tensor?) -> Tensor? { rows.map { tensor?.indexSelected($0) } ?? tensor }
+    classifier = chosenRows(try file.tensor("classifier", shape: [all, features.rowWidth]))
+    bias = chosenRows(try file.tensor("bias", shape: [all]))
+    let partners = try file.labels("partner_labels").map(numbered)
+    self.partners = partners
     if let partners, partners.count != labels.count {
       throw features.failure("has \(labels.count) labels, but there are \(partners.count) partner labels")
     }
     let labels = labels
     places = partners.map { partners in labels.indices.filter { labels[$0] == partners[$0] } }
+    if let chosen {
+      notes.append(
+        "the file is of the classes \(chosen.map(String.init).joined(separator: ", ")) of \(all): they are numbered "
+          + "from 0, and the classifier is that of them alone")
+    }
     if let places {
       notes.append(
         "collapse and calibration are measured on the \(places.count) mixtures of one class among "
@@ -87,7 +106,7 @@ struct MeasurementParts {
     if places?.isEmpty == true {
       throw TorchError(operation: "measurement", reason: "class 0 has no same-class sample")
     }
-    if let array = try file.array("lambda"), let partners = try file.labels("partner_labels") {
+    if let array = try file.array("lambda"), let partners {
       report("measuring the configuration of mixtures")
       try measureConfiguration(array, partners)
     }
@@ -134,7 +153,8 @@ struct MeasurementParts {
       return
     }
     let logits = try file.array("logits").map {
-      try ActivationFile.tensor(ActivationFile.rows($0), 0..<$0.count)
+      let all = try ActivationFile.tensor(ActivationFile.rows($0), 0..<$0.count)
+      return chosen.map { all.indexSelected(Tensor($0), dimension: 1) } ?? all
     }
     let lambdas = try ActivationFile.tensor(lambda, 0..<lambda.count).array(Double.self)
     configuration = try MixupConfiguration(
@@ -205,6 +225,8 @@ struct MeasurementParts {
 
   /// Logits or probabilities, as they are in the file.
   func outputs(_ prefix: String) throws -> (rows: StoredArray, areLogits: Bool)? {
+    // Those of the file are of all classes; of some they are computed.
+    if chosen != nil { return nil }
     if let array = try file.array(prefix + "logits") { return (try ActivationFile.rows(array), true) }
     if let array = try file.array(prefix + "probabilities") { return (try ActivationFile.rows(array), false) }
     return nil

@@ -59,8 +59,10 @@ import Testing
     try run("measure", "cut.safetensors").expectFailure(65, ["cut.safetensors", "is cut short"])
     let pair = try run("capture", "run", "--classes", "0,1", "--name", "pair")
     #expect(pair.status == 0)
-    try run("measure", "run", "--capture", "pair").expectFailure(
-      65, ["class 2 has no", "collapse capture RUN --class-count 0"])
+    let two = try run("measure", "run", "--capture", "pair", "--json")
+    #expect(
+      two.json?["classes"] as? Int == 2 && "\(two.json?["notes"] ?? "")".contains("0, 1 of 3"),
+      "\(two.errors)")
     try run("capture", "run", "--trajectories").expectFailure(64, ["has no class token"])
     try run("capture", "run", "--pairs", "3").expectFailure(
       64, ["--pairs and --lambdas are for --trajectories"])

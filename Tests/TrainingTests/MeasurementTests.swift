@@ -40,10 +40,10 @@ import Torch
     return try Training.Measurement(request)
   }
 
-  func expectEqual(_ a: NumberList, _ b: NumberList) {
+  func expectEqual(_ a: NumberList, _ b: NumberList, within tolerance: Double = 1e-9) {
     #expect(a.entries.map(\.name) == b.entries.map(\.name) && a.entries.count > 60)
     for (x, y) in zip(a.entries, b.entries) {
-      #expect(abs(x.value - y.value) <= 1e-9 * max(1, abs(x.value)), "\(x.name)")
+      #expect(abs(x.value - y.value) <= tolerance * max(1, abs(x.value)), "\(x.name)")
     }
   }
 
@@ -84,5 +84,37 @@ import Torch
           abs(entry.value - found.numbers[entry.name]!) <= 1e-9 * max(1, abs(entry.value)), "\(entry.name)")
       }
     }
+  }
+
+  /// A capture of three of a network's five classes: as the three alone.
+  @Test func someOfTheClasses() throws {
+    let alone = try tensors()
+    var stream = RandomStream(seed: 6)
+    func numbers(_ count: Int) -> [Double] { (0..<count).map { _ in stream.nextNormal() } }
+    let chosen = [3, 0, 4]
+    var captured = alone
+    // Rows and columns 1 and 2 are of other classes.
+    let (classifier, logits) = try (
+      #require(alone["classifier"]).to(.float64), #require(alone["logits"]).to(.float64)
+    )
+    let weight = Tensor.concatenated([classifier, Tensor(numbers(12), shape: [2, 6])])
+    let scores = Tensor.concatenated([logits, Tensor(numbers(300), shape: [150, 2])], dimension: 1)
+    let order = Tensor([1, 3, 4, 0, 2])
+    captured["classifier"] = weight.indexSelected(order).to(.float32)
+    captured["logits"] = scores.indexSelected(order, dimension: 1).to(.float32)
+    for name in ["labels", "partner_labels"] {
+      captured[name] = Tensor(try #require(alone[name]).array(Int.self).map { chosen[$0] })
+    }
+    #expect(throws: Failure.self, "class 1 has no sample") { try measure(captured, "all") }
+    captured["classes"] = Tensor(chosen)
+    let found = try measure(captured, "some")
+    let expected = try measure(alone, "alone")
+    #expect(found.classes == 3 && found.configuration == expected.configuration)
+    // Logits of the file are in float32, those that are computed in float64.
+    expectEqual(found.numbers, expected.numbers, within: 1e-6)
+    #expect(found.notes.contains { $0.hasPrefix("the file is of the classes 3, 0, 4 of 5") })
+    // What does not fit the samples says nothing about them.
+    captured["classes"] = Tensor([3, 0])
+    #expect(throws: Failure.self) { try measure(captured, "none") }
   }
 }
