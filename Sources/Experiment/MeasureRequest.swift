@@ -18,6 +18,7 @@ public struct MeasureRequest: Codable, Sendable {
   /// The arrays that are looked for.
   public static let arrayNames = [
     "features", "labels", "logits", "probabilities", "classifier", "bias", "partner_labels", "lambda",
+    "classes",
     "test_features", "test_labels", "test_logits", "test_probabilities", "ood_features",
   ]
 }

@@ -61,33 +61,40 @@ public struct CapturedTrajectories: Sendable {
   /// What the classifier would predict from a sample's token after a layer.
   func probabilities(_ sample: Int, _ layer: Int) -> [Double] { softmax(logits(sample, layer)) }
 
-  /// The value of λ's grid, ½ or more, that is nearest to a weight.
-  func nearestWeight(_ weight: Double) -> Double {
-    Set(lambdas).filter { $0 >= 0.5 }.min { abs($0 - weight) < abs($1 - weight) } ?? weight
+  /// Of the weights that the heavier class of a mixture has, that which is nearest to one asked for, the
+  /// smaller of two; nil if all mixtures of two classes are half and half.
+  func nearestWeight(_ weight: Double) -> Double? {
+    let weights = labels.indices.filter { labels[$0] != partners[$0] }
+      .map { max(lambdas[$0], 1 - lambdas[$0]) }.filter { $0 > 0.5 + Self.tolerance }
+    return weights.sorted().min { abs($0 - weight) + Self.tolerance < abs($1 - weight) }
   }
 
-  /// Different-class mixtures in which one class has that weight: λ or 1 − λ.
+  /// By which λ and 1 − λ of a grid may differ.
+  private static let tolerance = 1e-6
+
+  /// Different-class mixtures in which one class has that weight, more than ½: λ or 1 − λ.
   func mixtures(weight: Double) -> [Mixture] {
     labels.indices.compactMap { sample in
       let (first, second) = (labels[sample], partners[sample])
-      let isHeavy = abs(lambdas[sample] - weight) < 1e-6
-      guard first != second, isHeavy || abs(1 - lambdas[sample] - weight) < 1e-6 else { return nil }
+      let isHeavy = abs(lambdas[sample] - weight) < Self.tolerance
+      guard first != second, isHeavy || abs(1 - lambdas[sample] - weight) < Self.tolerance else { return nil }
       return Mixture(
         sample: sample, heavier: isHeavy ? first : second, lighter: isHeavy ? second : first)
     }
   }
 
   /// The layer from which on, up to the last, a class of a mixture is ahead of every class that is not
-  /// in the mixture; nil if it is not even at the last. Two classes have no third: then it is 0.
+  /// in the mixture; nil if it is not even at the last. Two classes have no third: then it is 1.
   func layerOfAppearance(of label: Int, in mixture: Mixture) -> Int? {
-    let isAhead = (0..<layers).map { layer in
+    // The token before the first layer is the same for all images.
+    let isAhead = (1..<layers).map { layer in
       let values = Array(logits(mixture.sample, layer))
       return values.indices.allSatisfy { other in
         other == mixture.heavier || other == mixture.lighter || values[other] < values[label]
       }
     }
-    let first = (isAhead.lastIndex(of: false) ?? -1) + 1
-    return first < layers ? first : nil
+    let unseen = (isAhead.lastIndex(of: false) ?? -1) + 1
+    return unseen < isAhead.count ? unseen + 1 : nil
   }
 }
 
@@ -95,7 +102,7 @@ public struct CapturedTrajectories: Sendable {
 /// paper): over all different-class mixtures of a capture in which one class has a given weight.
 ///
 /// A class is *seen* from the layer on from which the classifier, applied to the class token, puts it
-/// ahead of every class that is not in the mixture, up to the last layer.
+/// ahead of every class that is not in the mixture, up to the last layer; the first is number 1.
 public struct LayerOrder: Sendable, Equatable {
   /// The weight of the heavier class: the value of the capture's grid that is nearest to the one asked.
   public let weight: Double
@@ -113,15 +120,14 @@ public struct LayerOrder: Sendable, Equatable {
 
   /// Measures a capture.
   ///
-  /// - Throws: `Failure` if it has no different-class mixture.
+  /// - Throws: `Failure` if it has no different-class mixture but half and half.
   public init(_ capture: CapturedTrajectories, weight: Double) throws {
-    let weight = capture.nearestWeight(weight)
-    let mixtures = capture.mixtures(weight: weight)
-    guard !mixtures.isEmpty else {
+    guard let weight = capture.nearestWeight(weight) else {
       throw Failure(
-        .badData, "\(capture.file.path) has no mixture of two classes.",
-        remedies: ["collapse capture RUN --trajectories makes such a capture."])
+        .badData, "\(capture.file.path) has no uneven mixture of two classes.",
+        remedies: ["collapse capture RUN --trajectories --lambdas 11 makes such a capture."])
     }
+    let mixtures = capture.mixtures(weight: weight)
     let count = Double(mixtures.count)
     let order = mixtures.map { mixture in
       (

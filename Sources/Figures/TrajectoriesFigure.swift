@@ -4,10 +4,10 @@ import Safetensors
 
 /// Figure 3: the way of a transformer's class token through its layers, for mixtures of two images.
 ///
-/// Above, one same-class and one different-class pair at several λ, projected as in appendix B.2 after
-/// the network's last normalisation; a trajectory starts at the origin and ends at the feature that the
-/// classifier multiplies. Below, over all different-class pairs of the capture, what the classifier
-/// would predict from each layer's token at one λ: which of the two classes is seen first.
+/// One same-class and one different-class pair at several λ, projected as in appendix B.2 after the
+/// network's last normalisation; a trajectory starts at the origin and ends at the feature that the
+/// classifier multiplies. Beside them, over all different-class mixtures in which one class has about
+/// 0.7, what the classifier would predict from each layer's token: which of the two is seen first.
 public struct TrajectoriesFigure: Figure, Sendable {
   private struct Step: Encodable {
     let pair: String
@@ -91,26 +91,29 @@ public struct TrajectoriesFigure: Figure, Sendable {
 
     // An uneven mixture whose lesser class should still be seen.
     let shown = capture.nearestWeight(0.7)
-    shownWeight = shown
-    let mixed = capture.mixtures(weight: shown)
+    shownWeight = shown ?? 0.5
+    let mixed = shown.map { capture.mixtures(weight: $0) } ?? []
     mixtures = mixed.count
-    readouts = (0..<layers).flatMap { layer -> [Readout] in
-      let found = mixed.map { mixture -> (first: Double, second: Double) in
-        let p = capture.probabilities(mixture.sample, layer)
-        return (p[mixture.heavier], p[mixture.lighter])
+    readouts =
+      mixed.isEmpty
+      ? []
+      : (0..<layers).flatMap { layer -> [Readout] in
+        let found = mixed.map { mixture -> (first: Double, second: Double) in
+          let p = capture.probabilities(mixture.sample, layer)
+          return (p[mixture.heavier], p[mixture.lighter])
+        }
+        let kinds = [
+          (Self.heavier, found.map(\.first)), (Self.lighter, found.map(\.second)),
+          (Self.others, found.map { 1 - $0.first - $0.second }),
+        ]
+        return kinds.map { line, values in
+          let sorted = values.sorted()
+          func quantile(_ share: Double) -> Double { sorted[Int(share * Double(sorted.count - 1))] }
+          return Readout(
+            layer: layer, line: line, mean: (values.reduce(0, +) / Double(values.count)).rounded(digits: 4),
+            low: quantile(0.25).rounded(digits: 4), high: quantile(0.75).rounded(digits: 4))
+        }
       }
-      let kinds = [
-        (Self.heavier, found.map(\.first)), (Self.lighter, found.map(\.second)),
-        (Self.others, found.map { 1 - $0.first - $0.second }),
-      ]
-      return kinds.map { line, values in
-        let sorted = values.sorted()
-        func quantile(_ share: Double) -> Double { sorted[Int(share * Double(sorted.count - 1))] }
-        return Readout(
-          layer: layer, line: line, mean: (values.reduce(0, +) / Double(values.count)).rounded(digits: 4),
-          low: quantile(0.25).rounded(digits: 4), high: quantile(0.75).rounded(digits: 4))
-      }
-    }
     self.fileName = fileName
     self.notes = notes
     self.title = title ?? "The class token's way through the layers"
@@ -135,7 +138,7 @@ public struct TrajectoriesFigure: Figure, Sendable {
           ])
           .map { .string($0) }), "fontSize": 16,
       ],
-      "hconcat": .array(views + [try readout()]), "spacing": 24,
+      "hconcat": .array(views + (readouts.isEmpty ? [] : [try readout()])), "spacing": 24,
       "resolve": independentLines,
     ]
   }

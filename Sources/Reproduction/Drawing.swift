@@ -136,7 +136,7 @@ extension Reproduction {
               column: name, measured: values.isEmpty ? nil : Measured(values), decimals: 3)
           })
       }
-      return [table(item, "section 7 of the specification, on training images", rows)]
+      return [table(item, "on training images", rows)]
     case .layers:
       let rows = try groups(item).flatMap { keys in
         let captures = try keys.map {

@@ -125,15 +125,17 @@ struct ActivationFile {
     return try array.integers()
   }
 
-  /// The classes that a capture of only some of them is of, ascending places in the classifier's rows as the
-  /// file has them; nil for a file of all classes, or one that says nothing of it.
+  /// The classes that a capture of only some of them is of, as the file has them: places in the classifier's
+  /// rows. Nil for a file of all classes, one that says nothing that can be understood of it, and one that has
+  /// more than such a capture: layers, or test samples.
   ///
   /// - Parameter all: classes of the classifier; nil where there is none.
   func chosenClasses(of all: Int?) throws -> [Int]? {
-    guard let all, let array = try array("classes"), array.shape.count == 1, array.count >= 2,
-      array.count < all, !array.type.isFloatingPoint
+    // Files of others may have something else under this name, such as the names of the classes.
+    guard let all, layers.isEmpty, try array("test_labels") == nil, let array = try? array("classes"),
+      array.shape.count == 1, array.count >= 2, array.count < all, !array.type.isFloatingPoint,
+      let classes = try? array.integers()
     else { return nil }
-    let classes = try array.integers()
     let seen = try Set((labels("labels") ?? []) + (labels("partner_labels") ?? []))
     guard Set(classes).count == classes.count, classes.allSatisfy({ (0..<all).contains($0) }),
       seen.isSubset(of: classes)

@@ -152,14 +152,15 @@ struct MeasurementParts {
       notes.append("the configuration of mixtures is not measured: it needs a classifier")
       return
     }
-    let logits = try file.array("logits").map {
-      let all = try ActivationFile.tensor(ActivationFile.rows($0), 0..<$0.count)
-      return chosen.map { all.indexSelected(Tensor($0), dimension: 1) } ?? all
-    }
+    let features = try ActivationFile.tensor(features, 0..<features.count)
+    let logits =
+      chosen == nil
+      ? try file.array("logits").map { try ActivationFile.tensor(ActivationFile.rows($0), 0..<$0.count) }
+      : features.to(.float64).linear(classifier.to(.float64), bias: bias?.to(.float64))
     let lambdas = try ActivationFile.tensor(lambda, 0..<lambda.count).array(Double.self)
     configuration = try MixupConfiguration(
       MixedActivations(
-        features: ActivationFile.tensor(features, 0..<features.count), logits: logits, classifier: classifier,
+        features: features, logits: logits, classifier: classifier,
         labels: labels, partnerLabels: partners, lambdas: lambdas))
   }
 
@@ -241,7 +242,7 @@ extension MeasurementParts {
     if try classifier != nil && outputs("") == nil {
       notes.append(
         found == nil
-          ? "calibration is not measured: the file has no logits, and they would be too many to compute"
+          ? "calibration is not measured: there are no logits of these classes, and they would be too many to compute"
           : "calibration is that of the logits features·Wᵀ" + (bias == nil ? "" : " + b"))
     }
     if let (rows, areLogits) = found {

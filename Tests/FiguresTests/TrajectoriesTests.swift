@@ -34,7 +34,7 @@ import Testing
   static let logits: [Double] = [
     // 0.8 a + 0.2 b: a from layer 1 on; b at layer 0, not at 1, and again at 2.
     0, 2, 1, 1, 3, 0, 1, 1, 3, 2, 1, 1,
-    // 0.2 a + 0.8 b: b from the start on, a from layer 1 on.
+    // 0.2 a + 0.8 b: both from layer 1 on, since layer 0 does not count.
     0, 3, 1, 1, 2, 3, 1, 1, 2, 2, 1, 1,
     // Half and half: of no uneven weight.
     9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
@@ -47,9 +47,9 @@ import Testing
   @Test func saysWhichClassIsSeenFirst() throws {
     let order = try LayerOrder(CapturedTrajectories(path: capture()), weight: 0.75)
     #expect(order.weight == 0.8 && order.mixtures == 3)
-    // 1, 0 and 0; 2, 1 and never.
-    #expect(order.heavierLayer == 1.0 / 3 && order.lighterLayer == 1.5)
-    #expect(order.lighterLater == 1 && order.lighterEarlier == 0 && order.lighterNever == 1.0 / 3)
+    // 1, 1 and 1; 2, 1 and never.
+    #expect(order.heavierLayer == 1 && order.lighterLayer == 1.5)
+    #expect(order.lighterLater == 2.0 / 3 && order.lighterEarlier == 0 && order.lighterNever == 1.0 / 3)
     // At the last layer, of e³ and e², e² and e², e⁵ and e.
     let share = (1 / (1 + exp(1)) + 0.5 + 1 / (1 + exp(4))) / 3
     #expect(order.lighterShare.count == 3 && abs(order.lighterShare[2] - share) < 1e-12)
@@ -60,7 +60,7 @@ import Testing
     // At layer 1 of the first mixture, b is ahead of c and d and a is not.
     logits.replaceSubrange(4..<6, with: [0.5, 2])
     let order = try LayerOrder(CapturedTrajectories(path: capture(logits)), weight: 0.8)
-    #expect(order.lighterEarlier == 1.0 / 3 && order.lighterLater == 2.0 / 3)
+    #expect(order.lighterEarlier == 1.0 / 3 && order.lighterLater == 1.0 / 3)
   }
 
   @Test func drawsAPairOfEachKind() throws {
@@ -73,6 +73,13 @@ import Testing
     let ends = try capture { $0["lambda"] = ([0, 1, 1, 0, 1], [5]) }
     let whole = try JSONEncoder().text(TrajectoriesFigure(capture: ends, fileName: "f").specification())
     #expect(whole.contains("4 mixtures, 1 of one class"))
+    // Half and half, no class is the heavier: the two pairs alone are drawn.
+    let even = try capture { $0["lambda"] = ([0.5, 0.5, 0.5, 0.5, 0.5], [5]) }
+    let pairs = try JSONEncoder().text(TrajectoriesFigure(capture: even, fileName: "f").specification())
+    #expect(pairs.contains("Two images of b") && !pairs.contains("heavier class"))
+    // Of two weights as near, the smaller, whichever λ they come from.
+    let near = try CapturedTrajectories(path: capture { $0["lambda"] = ([0.6, 0.2, 0.4, 0.6, 0.7], [5]) })
+    #expect(near.nearestWeight(0.7) == 0.6 && near.nearestWeight(0.9) == 0.8)
   }
 
   @Test func otherFilesAreRefused() throws {
@@ -91,7 +98,7 @@ import Testing
     #expect { try CapturedTrajectories(path: "/nowhere") } throws: { ($0 as? Failure)?.status == .missing }
     let single = try capture { $0["partner_labels"] = $0["labels"] }
     #expect { try LayerOrder(CapturedTrajectories(path: single), weight: 0.8) } throws: {
-      "\($0)".contains("no mixture of two classes")
+      "\($0)".contains("no uneven mixture of two classes")
     }
   }
 }

@@ -105,16 +105,29 @@ import Torch
     for name in ["labels", "partner_labels"] {
       captured[name] = Tensor(try #require(alone[name]).array(Int.self).map { chosen[$0] })
     }
-    #expect(throws: Failure.self, "class 1 has no sample") { try measure(captured, "all") }
+    func refuses(_ name: String, _ words: String) {
+      #expect { try measure(captured, name) } throws: { "\($0)".contains(words) }
+    }
+    refuses("all", "class 1 has no same-class sample")
     captured["classes"] = Tensor(chosen)
     let found = try measure(captured, "some")
     let expected = try measure(alone, "alone")
-    #expect(found.classes == 3 && found.configuration == expected.configuration)
+    var configuration = try #require(found.configuration)
+    let transport = try (
+      #require(configuration.confidenceTransport), #require(expected.configuration?.confidenceTransport)
+    )
+    #expect(abs(transport.0 - transport.1) < 1e-6)
+    configuration.confidenceTransport = transport.1
+    #expect(found.classes == 3 && configuration == expected.configuration)
     // Logits of the file are in float32, those that are computed in float64.
     expectEqual(found.numbers, expected.numbers, within: 1e-6)
     #expect(found.notes.contains { $0.hasPrefix("the file is of the classes 3, 0, 4 of 5") })
     // What does not fit the samples says nothing about them.
     captured["classes"] = Tensor([3, 0])
-    #expect(throws: Failure.self) { try measure(captured, "none") }
+    refuses("others", "class 1 has no same-class sample")
+    // Of layers and test samples nothing says which classes they are of.
+    captured["classes"] = Tensor(chosen)
+    captured["features.1"] = captured["features"]
+    refuses("layers", "class 1 has no same-class sample")
   }
 }
