@@ -23,6 +23,8 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
   private struct Row: Encodable {
     let network, line: String
     let epoch: Int
+    /// Percent of the run's epochs.
+    let progress: Double
     let measure: String
     let mean, low, high: Double
   }
@@ -32,6 +34,8 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
   private let networks: [String]
   private let datasets: [String]
   private let notes: [String]
+  /// Whether all runs are of as many epochs.
+  private let isAligned: Bool
 
   /// Reads the runs' metrics.
   ///
@@ -54,6 +58,8 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
     }
     networks = unique(lines.map(\.network))
     datasets = unique(lines.map(\.dataset))
+    let lengths = values.mapValues { all in all.map(\.epoch).max() ?? 1 }
+    isAligned = Set(lengths.values).count == 1
     var rows: [Row] = []
     for (key, all) in values.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
       for (epoch, group) in Dictionary(grouping: all, by: \.epoch).sorted(by: { $0.key < $1.key }) {
@@ -61,7 +67,9 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
           let mean = values.reduce(0, +) / Double(values.count)
           rows.append(
             Row(
-              network: key[0], line: key[1], epoch: epoch, measure: measure, mean: mean.rounded(digits: 5),
+              network: key[0], line: key[1], epoch: epoch,
+              progress: (100 * Double(epoch) / Double(lengths[key]!)).rounded(digits: 2), measure: measure,
+              mean: mean.rounded(digits: 5),
               low: values.min()!.rounded(digits: 5), high: values.max()!.rounded(digits: 5)))
         }
       }
@@ -79,9 +87,15 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
       var line = lineEncoding(
         datasets, legend: isTop && network == networks.last ? lineLegend("data set") : .null)
       let scale: JSONValue = ["domain": [0, .number(highest)], "nice": true]
-      line["x"] = countAxis("epoch", title: isTop ? .null : "epoch")
+      // Runs of unlike lengths would hide each other at the left.
+      line["x"] =
+        isAligned
+        ? countAxis("epoch", title: isTop ? .null : "epoch")
+        : countAxis("progress", title: isTop ? .null : "percent of all epochs")
       line["y"] = [
         "field": "mean", "type": "quantitative", "title": isFirst ? .string(measure) : .null, "scale": scale,
+        // Rows of charts are as wide as their labels: these keep the columns under each other.
+        "axis": ["minExtent": 34],
       ]
       line["tooltip"] = [
         ["field": "line", "title": "data set"], ["field": "epoch"], ["field": "mean", "format": ".4f"],
