@@ -34,18 +34,19 @@ struct RunReport: Sendable {
   /// A table of several runs and, where they are few, their curves.
   static func compare(_ runs: [RunReport], _ body: inout HTML, _ contents: inout Contents) throws {
     let identifier = contents.add("All runs")
-    let curves = try TrainingCurvesFigure(runs.prefix(comparable).map { ($0.name, $0.run) })
     try body.add("section", attributes: "id=\"\(identifier)\"") { section in
       section.add("h2", "All runs")
       section.add(
         table: runs.map(\.row),
         head: ["run", "network", "data", "trained", "test accuracy", "ECE", "alignment", "time", "state"])
-      if runs.count > comparable {
-        section.add(
+      guard runs.count <= comparable else {
+        return section.add(
           "p",
           "The curves of so many runs would hide each other: collapse report RUN draws those of one, TensorBoard "
             + "those of any.", attributes: "class=\"note\"")
-      } else if !curves.isEmpty {
+      }
+      let curves = try TrainingCurvesFigure(runs.map { ($0.name, $0.run) })
+      if !curves.isEmpty {
         section.add(
           chart: try Self.text(curves), caption: "Measurements in the course of training.", &contents)
       }

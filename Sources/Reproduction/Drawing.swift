@@ -130,11 +130,7 @@ extension Reproduction {
         let found = try keys.map { try measuredRun($0) }
         return Table.Row(
           name: "\(try networkName(keys[0])), \(try datasetName(keys[0])), \(Self.titles[keys[0].variant]!)",
-          cells: MeasuredRun.columns.map { name, value in
-            let values = found.compactMap(value)
-            return Table.Cell(
-              column: name, measured: values.isEmpty ? nil : Measured(values), decimals: 3)
-          })
+          cells: cells(MeasuredRun.columns, of: found, decimals: 3))
       }
       return [table(item, "on training images", rows)]
     case .layers:
@@ -147,11 +143,7 @@ extension Reproduction {
           return Table.Row(
             name:
               "\(Self.titles[keys[0].variant]!), \(String(format: "%.1f", orders[0].weight)) of one class",
-            cells: LayerOrder.columns.map { name, value in
-              let values = orders.compactMap(value)
-              return Table.Cell(
-                column: name, measured: values.isEmpty ? nil : Measured(values), decimals: 2)
-            })
+            cells: cells(LayerOrder.columns, of: orders, decimals: 2))
         }
       }
       let key = item.needs(of: programme)[0].run
@@ -217,6 +209,17 @@ extension Reproduction {
     let datasets = Set(try keys.map(datasetName))
     let same = [networks, datasets].compactMap { $0.count == 1 ? $0.first : nil }.joined(separator: ", ")
     return [same, programme.about].filter { !$0.isEmpty }
+  }
+
+  /// The columns of what was found at each seed; empty where no seed has a value.
+  private func cells<Found>(
+    _ columns: [(String, (Found) -> Double?)], of found: [Found], decimals: Int
+  ) -> [Table.Cell] {
+    columns.map { name, value in
+      let values = found.compactMap(value)
+      return Table.Cell(
+        column: name, measured: values.isEmpty ? nil : Measured(values), decimals: decimals)
+    }
   }
 
   private func measuredRun(_ key: RunKey) throws -> MeasuredRun {
