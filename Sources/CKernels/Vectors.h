@@ -10,6 +10,7 @@
 
 // Inlined into functions that are compiled for a processor's features, and so compiled for them, too.
 #define CK_INLINE inline __attribute__((always_inline))
+#define CK_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace kernels {
 
@@ -96,6 +97,7 @@ CK_INLINE Floats rectified(Floats value) {
   }
 
 namespace kernels {
+/// Bits of the widest vectors that the processor computes with.
 inline int vector_level() {
   __builtin_cpu_init();
   const bool has_256 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -110,6 +112,10 @@ inline int vector_level() {
   static void NAME PARAMETERS {                        \
     BODY<T> ARGUMENTS;                                 \
   }
+
+namespace kernels {
+inline int vector_level() { return 128; }
+}  // namespace kernels
 #endif
 
 #endif

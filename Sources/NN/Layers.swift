@@ -31,7 +31,7 @@ public struct Conv2d {
 
   /// N×inputs×H×W to N×outputs×H′×W′.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    ownGradient(x) ?? x.conv2d(weight.to(x.dtype), stride: stride, padding: padding)
+    own(x) ?? x.conv2d(weight.to(x.dtype), stride: stride, padding: padding)
   }
 }
 

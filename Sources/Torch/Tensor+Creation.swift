@@ -33,8 +33,10 @@ extension Tensor {
   public static func uninitialized(like other: Tensor) -> Tensor { Ops.emptyLike(.tensor(other)) }
 
   /// A CPU tensor whose elements are whatever was there.
-  public static func uninitialized(_ shape: [Int], dtype: DType = .float32) -> Tensor {
-    Ops.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu))
+  public static func uninitialized(
+    _ shape: [Int], dtype: DType = .float32, layout: MemoryFormat = .contiguous
+  ) -> Tensor {
+    Ops.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu), .none, .memoryFormat(layout))
   }
 
   /// The integers 0 ..< end.

@@ -68,6 +68,30 @@ bool ck_convolution_weights_pay(ck_convolution convolution, int32_t threads);
 void ck_convolution_weights(ck_convolution convolution, const float *x, const float *dy, int32_t threads,
                             float *gradient);
 
+/// Whether ck_winograd and ck_winograd_input are faster than oneDNN: with AVX2, while the transformed weights stay small
+/// (64 MB, 640 by 640 channels). They apply to 3×3 kernels with stride 1 and padding 1.
+bool ck_winograd_pays(ck_convolution convolution, int32_t threads);
+
+/// The same for ck_winograd_weights, of which each thread has sums of its own.
+bool ck_winograd_weights_pay(ck_convolution convolution, int32_t threads);
+
+/// How many floats ck_winograd and ck_winograd_input need to work with, and how many ck_winograd_weights does.
+size_t ck_winograd_scratch(ck_convolution convolution, int32_t threads);
+size_t ck_winograd_weights_scratch(ck_convolution convolution, int32_t threads);
+
+/// The convolution by minimal filtering (Lavin and Gray, CVPR 2016), in a quarter of the products; its rounding error
+/// is about twice the plain sum's. Weights are [outputs][3][3][inputs]; inputs and outputs are multiples of 16.
+void ck_winograd(ck_convolution convolution, const float *x, const float *weights, int32_t threads,
+                 float *scratch, float *y);
+
+/// Its gradient with respect to the images, from the output's gradient dy.
+void ck_winograd_input(ck_convolution convolution, const float *dy, const float *weights, int32_t threads,
+                       float *scratch, float *dx);
+
+/// Its gradient with respect to the weights, of images x and the output's gradient dy.
+void ck_winograd_weights(ck_convolution convolution, const float *x, const float *dy, int32_t threads,
+                         float *scratch, float *gradient);
+
 /// Multi-head self-attention; queries, keys and values lie in one tensor, [images][tokens][3][heads][size],
 /// its result in [images][tokens][heads][size]. The size of a head is a multiple of 16.
 typedef struct ck_attention {
