@@ -148,7 +148,7 @@ private struct PatchEmbedding {
     let cut = images.reshaped([shape[0], channels, rows, patch, columns, patch])
       .permuted([0, 2, 4, 1, 3, 5]).reshaped([shape[0], rows * columns, channels * patch * patch])
     let flat = weight.to(images.dtype).reshaped([weight.shape[0], channels * patch * patch])
-    return cut.linear(flat, bias: bias.to(images.dtype))
+    return linear(cut, flat, bias: bias.to(images.dtype))
   }
 }
 

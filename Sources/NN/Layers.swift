@@ -85,7 +85,7 @@ public struct Linear {
   }
 
   /// …×inputs to …×outputs.
-  public func callAsFunction(_ x: Tensor) -> Tensor { x.linear(weight.to(x.dtype), bias: bias.to(x.dtype)) }
+  public func callAsFunction(_ x: Tensor) -> Tensor { linear(x, weight.to(x.dtype), bias: bias.to(x.dtype)) }
 }
 
 /// Normalisation of each token over its width (Ba, Kiros & Hinton, 2016), with timm's constant.

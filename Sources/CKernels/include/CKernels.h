@@ -13,6 +13,10 @@
 extern "C" {
 #endif
 
+/// Bits of the widest vectors that the kernels use on this processor: 512, 256, or 128 where it is not x86-64 or has
+/// no AVX2.
+int32_t ck_vector_bits(void);
+
 typedef enum ck_type : int32_t { CK_FLOAT32, CK_BFLOAT16 } ck_type;
 
 /// Rows of channels, channels innermost, as N×C×H×W images lie in memory channels-last: N·H·W rows.
