@@ -80,11 +80,29 @@ class Cache {
     uint64_t used = 0;
   };
 
+  /// Large blocks come from the system itself: malloc would keep what is released.
   static void *obtain(size_t size) {
-    void *block = nullptr;
-    if (posix_memalign(&block, size >= huge_page ? huge_page : 4096, size) != 0) return nullptr;
-    if (size >= huge_page) madvise(block, size, MADV_HUGEPAGE);
-    return block;
+    if (size < huge_page) {
+      void *block = nullptr;
+      return posix_memalign(&block, 4096, size) == 0 ? block : nullptr;
+    }
+    // More than is needed, of which what lies before and behind a border of huge pages goes back.
+    void *mapped = mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return nullptr;
+    auto *begin = static_cast<char *>(mapped);
+    const size_t before = (huge_page - reinterpret_cast<uintptr_t>(begin) % huge_page) % huge_page;
+    if (before > 0) munmap(begin, before);
+    if (before < huge_page) munmap(begin + before + size, huge_page - before);
+    madvise(begin + before, size, MADV_HUGEPAGE);
+    return begin + before;
+  }
+
+  static void dispose(void *block, size_t size) {
+    if (size < huge_page) {
+      std::free(block);
+    } else {
+      munmap(block, size);
+    }
   }
 
   /// Gives at least so many bytes back to the system, of the sizes first that were not asked for the longest.
@@ -95,7 +113,7 @@ class Cache {
         if (entry->second.blocks.empty()) continue;
         if (oldest == free.end() || entry->second.used < oldest->second.used) oldest = entry;
       }
-      std::free(oldest->second.blocks.back());
+      dispose(oldest->second.blocks.back(), oldest->first);
       oldest->second.blocks.pop_back();
       cached -= static_cast<int64_t>(oldest->first);
       bytes -= static_cast<int64_t>(oldest->first);
