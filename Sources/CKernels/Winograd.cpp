@@ -69,7 +69,7 @@ CK_INLINE void convolve(const ck_convolution &c, const T *x, const T *weights, c
   const size_t inputs = c.inputs, outputs = c.outputs;
   for (size_t first = begin; first < end; first += bench.most) {
     const size_t count = std::min(bench.most, end - first);
-    gather<OfInput>(tiles, first, count, inputs, x, bench.outside, bench.step_in, bench.in);
+    gather<OfInput>(tiles, first, count, inputs, inputs, x, bench.outside, bench.step_in, bench.in);
     for (size_t point = 0; point < points; point++) {
       for (size_t o = 0; o < outputs; o += width) {
         const float *u = weights + (point * outputs + o) * inputs;
@@ -147,7 +147,7 @@ void run(const ck_convolution &c, const float *x, int32_t threads, float *scratc
   });
   parallel(threads, [&](int32_t thread, int32_t used) {
     const Share share(Tiles(c).count, 1, thread, used);
-    const Bench bench(c, scratch + transformed(c) + thread * Bench::size(c));
+    const Bench bench(c, c.outputs, scratch + transformed(c) + thread * Bench::size(c));
     bench.clear();
     run_convolve<float>(c, x, scratch, bench, share.begin, share.end, y);
   });
@@ -155,7 +155,7 @@ void run(const ck_convolution &c, const float *x, int32_t threads, float *scratc
 
 }  // namespace
 
-extern "C" bool ck_winograd_pays(ck_convolution c, int32_t) {
+extern "C" bool ck_winograd_pays(ck_convolution c) {
   // With AVX-512 this was not measured; bfloat16 is what is fast there.
   static const bool is_faster = vector_level() == 256;
   return is_faster && bytes(c) <= 64 * megabyte;

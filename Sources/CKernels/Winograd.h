@@ -95,16 +95,16 @@ struct Tiles {
 /// Distance from one point's matrix to the next. Not a power of two: all 36 would share a set of the cache.
 constexpr size_t distance(size_t rows, size_t channels) { return rows * channels + width; }
 
-/// The transformed pixels of some tiles, [points][tiles][channels].
+/// The transformed pixels of some tiles, [points][tiles][own], of the first `own` channels from x on.
 template <typename Transform>
-CK_INLINE void gather(const Tiles &tiles, size_t first, size_t count, size_t channels, const float *x,
+CK_INLINE void gather(const Tiles &tiles, size_t first, size_t count, size_t channels, size_t own, const float *x,
                       const float *outside, size_t step, float *result) {
   constexpr size_t from = Transform::from;
   for (size_t tile = 0; tile < count; tile++) {
     const float *pixels[from * from];
     tiles.locate<from>(first + tile, from == side ? 1 : 0, channels, x, outside, pixels);
-    for (size_t c = 0; c < channels; c += width) {
-      float *to = result + tile * channels + c;
+    for (size_t c = 0; c < own; c += width) {
+      float *to = result + tile * own + c;
       transform<Transform>(
           [&](size_t row, size_t column) CK_INLINE_LAMBDA { return load(pixels[row * from + column] + c); },
           [&](size_t row, size_t column, Floats value) CK_INLINE_LAMBDA {
@@ -126,10 +126,12 @@ struct Bench {
   size_t most, step_in, step_out;
   float *outside, *in, *out;
 
-  Bench(const ck_convolution &c, float *memory)
-      : most(tiles_of_block(c)), step_in(distance(most, c.inputs)), step_out(distance(most, c.outputs)),
+  /// Of all inputs and so many of the outputs.
+  Bench(const ck_convolution &c, size_t outputs, float *memory)
+      : most(tiles_of_block(c)), step_in(distance(most, c.inputs)), step_out(distance(most, outputs)),
         outside(memory), in(memory + std::max(c.inputs, c.outputs)), out(in + points * step_in) {}
 
+  /// Floats that it takes, of all outputs.
   static size_t size(const ck_convolution &c) {
     const size_t most = tiles_of_block(c);
     return std::max(c.inputs, c.outputs) + points * (distance(most, c.inputs) + distance(most, c.outputs));

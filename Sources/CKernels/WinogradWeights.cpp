@@ -9,6 +9,8 @@ namespace {
 
 // Rows of a product that is added to sums, of sixteen columns.
 constexpr size_t rows_of_gradient = 4;
+// What all sums together may take, where one alone does not take more.
+constexpr size_t most_of_sums = 32 * megabyte;
 
 /// A x: the gradient of four outputs to the six points.
 struct OfGradient {
@@ -58,40 +60,59 @@ CK_INLINE void add_products(const float *values, const float *given, size_t tile
   }
 }
 
-/// Sets sum, [points][outputs][inputs], to what some tiles contribute.
+/// How the work is shared out: so many parts of the tiles, each with sums of its own, that are added in the end; and in
+/// each part so many groups of outputs, which share its sums but transform its images each for itself.
+struct Split {
+  size_t parts, groups;
+
+  Split(const ck_convolution &c, int32_t threads) {
+    parts = std::clamp<size_t>(most_of_sums / bytes(c), 1, threads);
+    groups = threads / parts;
+  }
+  size_t sums(const ck_convolution &c) const { return parts * transformed(c); }
+  size_t units() const { return parts * groups; }
+};
+
+/// Sets sum, [points][outputs][inputs], for some outputs to what some tiles contribute.
 template <typename T>
-CK_INLINE void contribute(const ck_convolution &c, const T *x, const T *dy, const Bench &bench, size_t begin,
-                          size_t end, T *sum) {
+CK_INLINE void contribute(const ck_convolution &c, const T *x, const T *dy, Share of_tiles, Share of_outputs,
+                          float *memory, T *sum) {
   const Tiles tiles(c);
-  const size_t inputs = c.inputs, outputs = c.outputs;
-  std::fill(sum, sum + transformed(c), 0.0F);
-  for (size_t first = begin; first < end; first += bench.most) {
-    const size_t count = std::min(bench.most, end - first);
-    gather<OfInput>(tiles, first, count, inputs, x, bench.outside, bench.step_in, bench.in);
-    gather<OfGradient>(tiles, first, count, outputs, dy, bench.outside, bench.step_out, bench.out);
+  const size_t inputs = c.inputs, outputs = c.outputs, own = of_outputs.end - of_outputs.begin;
+  const Bench bench(c, own, memory);
+  bench.clear();
+  for (size_t point = 0; point < points; point++) {
+    T *from = sum + (point * outputs + of_outputs.begin) * inputs;
+    std::fill(from, from + own * inputs, 0.0F);
+  }
+  for (size_t first = of_tiles.begin; first < of_tiles.end; first += bench.most) {
+    const size_t count = std::min(bench.most, of_tiles.end - first);
+    gather<OfInput>(tiles, first, count, inputs, inputs, x, bench.outside, bench.step_in, bench.in);
+    gather<OfGradient>(tiles, first, count, outputs, own, dy + of_outputs.begin, bench.outside, bench.step_out,
+                       bench.out);
     for (size_t point = 0; point < points; point++) {
-      for (size_t o = 0; o < outputs; o += rows_of_gradient) {
-        add_products(bench.in + point * bench.step_in, bench.out + point * bench.step_out + o, count, inputs, outputs,
-                     sum + (point * outputs + o) * inputs);
+      for (size_t o = 0; o < own; o += rows_of_gradient) {
+        add_products(bench.in + point * bench.step_in, bench.out + point * bench.step_out + o, count, inputs, own,
+                     sum + (point * outputs + of_outputs.begin + o) * inputs);
       }
     }
   }
 }
 
 CK_DISPATCH(run_contribute, contribute,
-            (const ck_convolution &c, const T *x, const T *dy, const Bench &bench, size_t begin, size_t end, T *sum),
-            (c, x, dy, bench, begin, end, sum))
+            (const ck_convolution &c, const T *x, const T *dy, Share of_tiles, Share of_outputs, float *memory, T *sum),
+            (c, x, dy, of_tiles, of_outputs, memory, sum))
 
-/// The taps, [outputs][3][3][inputs], of some outputs from the sums of all threads, one after another.
+/// The taps, [outputs][3][3][inputs], of some outputs from the sums of all parts, one after another.
 template <typename T>
-CK_INLINE void taps(const ck_convolution &c, const T *sums, size_t threads, size_t begin, size_t end, T *gradient) {
+CK_INLINE void taps(const ck_convolution &c, const T *sums, size_t parts, size_t begin, size_t end, T *gradient) {
   for (size_t o = begin; o < end; o++) {
     for (size_t i = 0; i < size_t(c.inputs); i += width) {
       transform<OfSums>(
           [&](size_t row, size_t column) CK_INLINE_LAMBDA {
             const T *from = sums + ((row * side + column) * c.outputs + o) * c.inputs + i;
             Floats value = load(from);
-            for (size_t thread = 1; thread < threads; thread++) value += load(from + thread * transformed(c));
+            for (size_t part = 1; part < parts; part++) value += load(from + part * transformed(c));
             return value;
           },
           [&](size_t row, size_t column, Floats value) CK_INLINE_LAMBDA {
@@ -102,33 +123,30 @@ CK_INLINE void taps(const ck_convolution &c, const T *sums, size_t threads, size
 }
 
 CK_DISPATCH(run_taps, taps,
-            (const ck_convolution &c, const T *sums, size_t threads, size_t begin, size_t end, T *gradient),
-            (c, sums, threads, begin, end, gradient))
+            (const ck_convolution &c, const T *sums, size_t parts, size_t begin, size_t end, T *gradient),
+            (c, sums, parts, begin, end, gradient))
 
 }  // namespace
 
-extern "C" bool ck_winograd_weights_pay(ck_convolution c, int32_t threads) {
-  // Each thread has a sum of its own, and all of them are added in the end.
-  return ck_winograd_pays(c, threads) && bytes(c) * threads <= 128 * megabyte;
-}
-
 extern "C" size_t ck_winograd_weights_scratch(ck_convolution c, int32_t threads) {
-  return threads * (transformed(c) + Bench::size(c));
+  return Split(c, threads).sums(c) + threads * Bench::size(c);
 }
 
 extern "C" void ck_winograd_weights(ck_convolution c, const float *x, const float *dy, int32_t threads,
                                     float *scratch, float *gradient) {
-  float *benches = scratch + threads * transformed(c);
-  int32_t parts = 1;
+  const Split split(c, threads);
   parallel(threads, [&](int32_t thread, int32_t used) {
-    const Share share(Tiles(c).count, 1, thread, used);
-    const Bench bench(c, benches + thread * Bench::size(c));
-    bench.clear();
-    run_contribute<float>(c, x, dy, bench, share.begin, share.end, scratch + thread * transformed(c));
-    if (thread == 0) parts = used;
+    float *memory = scratch + split.sums(c) + thread * Bench::size(c);
+    for (size_t unit = thread; unit < split.units(); unit += used) {
+      const int32_t part = unit / split.groups, group = unit % split.groups;
+      const Share of_outputs(c.outputs, width, group, split.groups);
+      if (of_outputs.begin == of_outputs.end) continue;
+      run_contribute<float>(c, x, dy, Share(Tiles(c).count, 1, part, split.parts), of_outputs, memory,
+                            scratch + part * transformed(c));
+    }
   });
   parallel(threads, [&](int32_t thread, int32_t used) {
     const Share share(c.outputs, 1, thread, used);
-    run_taps<float>(c, scratch, parts, share.begin, share.end, gradient);
+    run_taps<float>(c, scratch, split.parts, share.begin, share.end, gradient);
   });
 }

@@ -1,4 +1,5 @@
 import CKernels
+import Foundation
 import Torch
 
 private let convolutionBackward = Operator("aten::convolution_backward")
@@ -16,7 +17,7 @@ struct ConvolutionChoice: Sendable {
 
   /// Those that are faster than libtorch's operators.
   static let fastest = ConvolutionChoice(
-    filters: ck_winograd_pays, filtersWeights: ck_winograd_weights_pay,
+    filters: { shape, _ in ck_winograd_pays(shape) }, filtersWeights: { shape, _ in ck_winograd_pays(shape) },
     sumsWeights: ck_convolution_weights_pay)
 }
 
@@ -77,10 +78,8 @@ private struct ConvolutionKernels {
     guard filters else { return x.conv2d(weights, stride: stride, padding: padding) }
     let size = [shape.images, shape.outputs, shape.output_height, shape.output_width].map { Int($0) }
     let y = try Tensor.uninitialized(size, layout: .channelsLast).checked()
-    let scratch = try scratch(ck_winograd_scratch(shape, threads))
-    try withExtendedLifetime((x, weights)) {
-      try ck_winograd(
-        shape, x.floats(), weights.floats(), threads, scratch.mutableFloats(), y.mutableFloats())
+    try Workspace.use(ck_winograd_scratch(shape, threads)) { scratch in
+      try ck_winograd(shape, x.floats(), weights.floats(), threads, scratch, y.mutableFloats())
     }
     return y
   }
@@ -88,10 +87,8 @@ private struct ConvolutionKernels {
   func inputGradient(_ dy: Tensor, _ x: Tensor) throws -> Tensor {
     guard filters else { return plainGradient(dy, x, [true, false, false]) }
     let dx = try Tensor.uninitialized(like: x).checked()
-    let scratch = try scratch(ck_winograd_scratch(shape, threads))
-    try withExtendedLifetime((dy, weights)) {
-      try ck_winograd_input(
-        shape, dy.floats(), weights.floats(), threads, scratch.mutableFloats(), dx.mutableFloats())
+    try Workspace.use(ck_winograd_scratch(shape, threads)) { scratch in
+      try ck_winograd_input(shape, dy.floats(), weights.floats(), threads, scratch, dx.mutableFloats())
     }
     return dx
   }
@@ -99,13 +96,11 @@ private struct ConvolutionKernels {
   func weightGradient(_ dy: Tensor, _ x: Tensor) throws -> Tensor {
     guard ofWeights != .libtorch else { return plainGradient(dy, x, [false, true, false]) }
     let gradient = try Tensor.uninitialized(like: weights).checked()
-    try withExtendedLifetime((x, dy)) {
-      if ofWeights == .summed {
-        try ck_convolution_weights(shape, x.floats(), dy.floats(), threads, gradient.mutableFloats())
-      } else {
-        let scratch = try scratch(ck_winograd_weights_scratch(shape, threads))
-        try ck_winograd_weights(
-          shape, x.floats(), dy.floats(), threads, scratch.mutableFloats(), gradient.mutableFloats())
+    if ofWeights == .summed {
+      try ck_convolution_weights(shape, x.floats(), dy.floats(), threads, gradient.mutableFloats())
+    } else {
+      try Workspace.use(ck_winograd_weights_scratch(shape, threads)) { scratch in
+        try ck_winograd_weights(shape, x.floats(), dy.floats(), threads, scratch, gradient.mutableFloats())
       }
     }
     return gradient
@@ -117,9 +112,28 @@ private struct ConvolutionKernels {
       .tensor(dy), .tensor(x), .tensor(weights), .none, .ints([stride, stride]), .ints([padding, padding]),
       .ints([1, 1]), .bool(false), .ints([0, 0]), .int(1), .bools(asked))
   }
+}
 
-  /// Memory to work in, from libtorch's allocator: what is there between steps is used again.
-  private func scratch(_ count: Int) throws -> Tensor { try Tensor.uninitialized([count]).checked() }
+/// Memory that kernels work in: one block for all of them, as large as the largest has needed. Of blocks for each shape
+/// the allocator would keep all.
+private enum Workspace {
+  private static let lock = NSLock()
+  private nonisolated(unsafe) static var block: Tensor?
+
+  /// Calls `body` with so many floats, which hold anything; of several threads one at a time.
+  static func use(_ count: Int, _ body: (UnsafeMutablePointer<Float>) throws -> Void) throws {
+    try lock.withLock {
+      let memory: Tensor
+      if let block, block.count >= count {
+        memory = block
+      } else {
+        block = nil  // before more is asked for
+        memory = try Tensor.uninitialized([count]).checked()
+        block = memory
+      }
+      try body(memory.mutableFloats())
+    }
+  }
 }
 
 extension ck_convolution {

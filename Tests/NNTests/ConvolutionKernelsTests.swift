@@ -144,13 +144,38 @@ import Torch
     #expect(throws: TorchError.self) { try checkingErrors { try Self.layer(Case())(x.reshaped([-1])) } }
   }
 
-  /// Many threads with large sums of their own do not pay.
+  /// The gradient of the weights is the same however many threads share it out, and by tiles or by outputs.
+  @Test func sameWeightGradientOnAnyThreads() throws {
+    for (images, channels) in [(5, 64), (2, 480)] {
+      let side = Int64(6)
+      let shape = ck_convolution(
+        images: Int64(images), height: side, width: side, inputs: Int64(channels), output_height: side,
+        output_width: side, outputs: Int64(channels), kernel: 3, stride: 1, padding: 1)
+      let x = try Self.normal([images, channels, Int(side), Int(side)], 1)
+      let dy = try Self.normal([images, channels, Int(side), Int(side)], 2)
+      let found = try [Int32(1), 2, 3, 7, 40].map { threads in
+        let scratch = Tensor.uninitialized([ck_winograd_weights_scratch(shape, threads)])
+        let gradient = Tensor.uninitialized([channels, channels, 3, 3], layout: .channelsLast)
+        try withExtendedLifetime((x, dy, scratch)) {
+          try ck_winograd_weights(
+            shape, x.floats(), dy.floats(), threads, scratch.mutableFloats(), gradient.mutableFloats())
+        }
+        return gradient
+      }
+      for other in found.dropFirst() {
+        #expect(try NormActivationTests.difference(other, found[0]) < 1e-5)
+      }
+    }
+  }
+
   @Test func pays() {
-    let large = ck_convolution(
-      images: 128, height: 8, width: 8, inputs: 640, output_height: 8, output_width: 8, outputs: 640,
-      kernel: 3, stride: 1, padding: 1)
-    #expect(!ck_convolution_weights_pay(large, 64) && !ck_winograd_weights_pay(large, 64))
-    #expect(ck_winograd_pays(large, 64) == ck_winograd_weights_pay(large, 2))
-    #expect(!ck_convolution_weights_pay(large, 2) || ck_convolution_weights_possible())
+    func shape(_ channels: Int64) -> ck_convolution {
+      ck_convolution(
+        images: 128, height: 8, width: 8, inputs: channels, output_height: 8, output_width: 8,
+        outputs: channels, kernel: 3, stride: 1, padding: 1)
+    }
+    #expect(ck_winograd_pays(shape(640)) == (ck_vector_bits() == 256) && !ck_winograd_pays(shape(1280)))
+    #expect(!ck_convolution_weights_pay(shape(640), 2) && !ck_convolution_weights_pay(shape(64), 1000))
+    #expect(ck_convolution_weights_pay(shape(64), 2) == (ck_vector_bits() == 256))
   }
 }

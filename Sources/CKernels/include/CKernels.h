@@ -72,12 +72,9 @@ bool ck_convolution_weights_pay(ck_convolution convolution, int32_t threads);
 void ck_convolution_weights(ck_convolution convolution, const float *x, const float *dy, int32_t threads,
                             float *gradient);
 
-/// Whether ck_winograd and ck_winograd_input are faster than oneDNN: with AVX2, while the transformed weights stay small
-/// (64 MB, 640 by 640 channels). They apply to 3×3 kernels with stride 1 and padding 1.
-bool ck_winograd_pays(ck_convolution convolution, int32_t threads);
-
-/// The same for ck_winograd_weights, of which each thread has sums of its own.
-bool ck_winograd_weights_pay(ck_convolution convolution, int32_t threads);
+/// Whether ck_winograd, ck_winograd_input and ck_winograd_weights are faster than oneDNN: with AVX2, while the transformed
+/// weights stay small (64 MB, 640 by 640 channels). They apply to 3×3 kernels with stride 1 and padding 1.
+bool ck_winograd_pays(ck_convolution convolution);
 
 /// How many floats ck_winograd and ck_winograd_input need to work with, and how many ck_winograd_weights does.
 size_t ck_winograd_scratch(ck_convolution convolution, int32_t threads);
