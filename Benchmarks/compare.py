@@ -10,6 +10,7 @@ Contestants in bfloat16 take part where the processor multiplies it.
 
 import argparse
 import datetime
+import functools
 import json
 import os
 import platform
@@ -187,6 +188,12 @@ def python(script, *arguments):
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)
 
 
+@functools.cache
+def arithmetic_of(model):
+    """Operations of a training step on one image, with products as they are defined."""
+    return python(ARITHMETIC, model)
+
+
 def spread(values, digits):
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
@@ -260,12 +267,14 @@ class Results:
             reached = statistics.median(ratios) >= aim.least
             rows.append((self.work.title, f"{ours} / {other}", spread(ratios, 2), f"≥ {aim.least}", reached))
         if self.work.share_aim:
-            arithmetic = python(ARITHMETIC, self.work.options[1])
+            arithmetic = arithmetic_of(self.work.options[1])
             precision = "bfloat16" if "bf16" in ours else "float32"
             tops = self.ceilings[precision]
             shares = [rate * arithmetic / top for rate, top in zip(self.rates(ours), tops)]
             reached = statistics.median(shares) >= self.work.share_aim
-            what = f"share of the {precision} matrix-product ceiling ({statistics.median(tops) / 1e9:.0f} GFLOP/s)"
+            ceiling = f"{precision} matrix-product ceiling ({statistics.median(tops) / 1e9:.0f} GFLOP/s)"
+            # Minimal filtering needs fewer products than are counted, and can be above 1.
+            what = f"share of the {ceiling}, by plain products"
             rows.append((self.work.title, what, spread(shares, 2), f"≥ {self.work.share_aim}", reached))
             inputs = [result["input_share"] for result in self.results[ours]]
             reached = statistics.median(inputs) <= 0.03
@@ -329,9 +338,12 @@ def main():
     parser.add_argument("--output", type=Path, default=ROOT / "Benchmarks" / "RESULTS.md")
     arguments = parser.parse_args()
     bf16 = has_bf16()
-    all_results = [Results(WORKS[name], arguments.rounds, bf16) for name in arguments.works]
-    table, missed = report(all_results, arguments, bf16)
-    arguments.output.write_text(table)
+    all_results = []
+    for name in arguments.works:
+        all_results.append(Results(WORKS[name], arguments.rounds, bf16))
+        # After each work, so that a run that is broken off leaves what it has measured.
+        table, missed = report(all_results, arguments, bf16)
+        arguments.output.write_text(table)
     print(table)
     if missed:
         sys.exit("missed: " + "; ".join(missed))
