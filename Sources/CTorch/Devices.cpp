@@ -8,6 +8,8 @@
 extern "C" const char *ct_compiled_version(void) { return TORCH_VERSION; }
 
 extern "C" ct_error ct_build_configuration(char **result) {
+  // The description asks for CUDA, and what is found at the first asking is kept: nothing, unless it is loaded.
+  ct_cuda_load();
   return shim::guarded([&] { *result = shim::copy_string(at::show_config()); });
 }
 
@@ -22,7 +24,11 @@ extern "C" bool ct_cuda_load(void) {
   static const bool opened = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr;
   if (!opened) return false;
   bool available = false;
-  ct_string_free(shim::guarded([&] { available = at::hasCUDA(); }));
+  ct_string_free(shim::guarded([&] {
+    available = at::hasCUDA();
+    // float32 is to mean float32: by default convolutions would round their operands to TF32's ten bits.
+    if (available) at::globalContext().setAllowTF32CuDNN(false);
+  }));
   return available;
 }
 
@@ -39,5 +45,18 @@ extern "C" ct_error ct_cuda_synchronize(void) {
 }
 
 extern "C" ct_error ct_set_deterministic(bool deterministic) {
-  return shim::guarded([&] { at::globalContext().setDeterministicAlgorithms(deterministic, false); });
+  return shim::guarded([&] {
+    at::globalContext().setDeterministicAlgorithms(deterministic, false);
+    // What is not written is not read here; filling every new tensor would be a pass over memory each.
+    at::globalContext().setDeterministicFillUninitializedMemory(false);
+  });
+}
+
+extern "C" ct_error ct_cuda_peak_bytes(int64_t device, int64_t *result) {
+  return shim::guarded([&] {
+    const auto place = shim::decode(device);
+    const auto stats = at::getDeviceAllocator(place.type())->getDeviceStats(place.index());
+    constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    *result = stats.allocated_bytes[all].peak;
+  });
 }

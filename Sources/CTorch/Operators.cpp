@@ -150,9 +150,11 @@ extern "C" ct_error ct_operator_call(ct_operator op, const ct_value *arguments,
     for (size_t i = 0; i < argument_count; i++) {
       stack.push_back(to_ivalue(arguments[i]));
       // An unboxed kernel asserts on a wrong kind without naming it, so name it here.
-      TORCH_CHECK(stack.back().type()->isSubtypeOf(*expected[i].type()) ||
-                      expected[i].type()->kind() != c10::TensorType::Kind || stack.back().isTensor(),
-                  "argument ", i, " (", expected[i].name(), ") must be ", expected[i].type()->str());
+      const auto &type = *expected[i].type();
+      // The type of a value is only made in the end: a tensor's holds its sizes and takes longer than a small operator.
+      TORCH_CHECK(type.kind() != c10::TensorType::Kind || stack.back().isTensor() ||
+                      stack.back().type()->isSubtypeOf(type),
+                  "argument ", i, " (", expected[i].name(), ") must be ", type.str());
     }
     for (size_t i = argument_count; i < expected.size(); i++) {
       TORCH_CHECK(expected[i].default_value().has_value(), "argument ", i, " (",

@@ -1,3 +1,5 @@
+#include <vector>
+
 #include "Internal.h"
 
 static thread_local int64_t live_tensors = 0;
@@ -8,9 +10,12 @@ ct_tensor_s::~ct_tensor_s() { live_tensors--; }
 extern "C" int64_t ct_live_tensors(void) { return live_tensors; }
 
 extern "C" ct_error ct_tensor_from_bytes(const void *data, size_t bytes, const int64_t *shape,
-                                         size_t rank, int32_t dtype, ct_tensor *result) {
+                                         size_t rank, int32_t dtype, int64_t device, ct_tensor *result) {
   return shim::guarded([&] {
-    const auto options = at::TensorOptions().dtype(static_cast<c10::ScalarType>(dtype));
+    const auto place = shim::decode(device);
+    // A copy from pinned memory need not be waited for, and its allocator keeps the block until it is done.
+    const auto options =
+        at::TensorOptions().dtype(static_cast<c10::ScalarType>(dtype)).pinned_memory(!place.is_cpu());
     auto tensor = at::empty(at::IntArrayRef(shape, rank), options);
     TORCH_CHECK(tensor.nbytes() == bytes, "a tensor of shape ", at::IntArrayRef(shape, rank), " and type ",
                 tensor.scalar_type(), " takes ", tensor.nbytes(), " bytes, was given ", bytes);
@@ -19,7 +24,17 @@ extern "C" ct_error ct_tensor_from_bytes(const void *data, size_t bytes, const i
     } else if (bytes > 0) {
       std::memset(tensor.mutable_data_ptr(), 0, bytes);
     }
-    *result = shim::own(std::move(tensor));
+    *result = shim::own(place.is_cpu() ? std::move(tensor) : tensor.to(place, /*non_blocking=*/true));
+  });
+}
+
+extern "C" ct_error ct_tensors_like(const ct_tensor *tensors, size_t count, ct_tensor *results) {
+  return shim::guarded([&] {
+    std::vector<at::Tensor> made;
+    made.reserve(count);
+    for (size_t i = 0; i < count; i++) made.push_back(at::empty_like(tensors[i]->value));
+    // Only when nothing can fail any more, so that none is lost.
+    for (size_t i = 0; i < count; i++) results[i] = shim::own(std::move(made[i]));
   });
 }
 

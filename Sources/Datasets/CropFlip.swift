@@ -15,21 +15,22 @@ public struct CropFlip: Sendable {
     let shape = images.shape
     guard shape.count == 4 else { return images }
     let (count, height, width) = (shape[0], shape[1], shape[2])
-    var tops: [Int32] = []
-    var lefts: [Int32] = []
-    var flips: [Int32] = []
+    var tops: [Int] = []
+    var starts: [Int] = []
+    var signs: [Int] = []
     for _ in 0..<count {
-      tops.append(Int32(stream.nextInt(below: 2 * padding + 1)))
-      lefts.append(Int32(stream.nextInt(below: 2 * padding + 1)))
-      flips.append(stream.nextInt(below: 2) == 0 ? 1 : -1)
+      tops.append(stream.nextInt(below: 2 * padding + 1))
+      let left = stream.nextInt(below: 2 * padding + 1)
+      let isFlipped = stream.nextInt(below: 2) == 1
+      // left + x, or left + width − 1 − x where flipped.
+      starts.append(left + (isFlipped ? width - 1 : 0))
+      signs.append(isFlipped ? -1 : 1)
     }
     let device = images.device
-    func column(_ values: [Int32]) -> Tensor { Tensor(values, shape: [count, 1], device: device).to(.int64) }
-    let rows = column(tops) + Tensor.range(height, device: device)
-    // left + x, or left + width − 1 − x where flipped.
-    let sign = column(flips)
-    let start = column(zip(lefts, flips).map { $0 + ($1 == 1 ? 0 : Int32(width) - 1) })
-    let columns = start + sign * Tensor.range(width, device: device)
+    // All in one, since each copy to a device costs as much as a small operator.
+    let numbers = Tensor(tops + starts + signs, shape: [3, count, 1], device: device)
+    let rows = numbers.selected(0) + Tensor.range(height, device: device)
+    let columns = numbers.selected(1) + numbers.selected(2) * Tensor.range(width, device: device)
     let sample = Tensor.range(count, device: device).reshaped([count, 1, 1])
     return images.padded([0, 0, padding, padding, padding, padding])
       .indexed([sample, rows.unsqueezed(2), columns.unsqueezed(1)])

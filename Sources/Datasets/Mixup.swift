@@ -28,32 +28,55 @@ public struct MixingPlan: Sendable, Equatable {
   }
 
   /// Mixes N×channels×H×W images with their own permutation, as the plan's kind has it.
-  public func mix(images: Tensor) -> Tensor {
-    guard let boxes else { return mix(images) }
-    let (height, width) = (images.shape[2], images.shape[3])
-    var mask = [Float](repeating: 0, count: boxes.count * height * width)
-    for (n, box) in boxes.enumerated() {
-      for row in box.rows {
-        let start = (n * height + row) * width
-        for column in box.columns { mask[start + column] = 1 }
-      }
-    }
-    // Ones and zeros as weights choose without rounding.
-    let weights = Tensor(mask, shape: [boxes.count, 1, height, width], device: images.device)
-    return images.lerp(to: images.indexSelected(Tensor(partners, device: images.device)), weight: weights)
-  }
+  public func mix(images: Tensor) -> Tensor { placed(on: images.device).mix(images: images) }
 
   /// Blends a batch with its own permutation, N×… numbers; targets whatever the kind.
-  public func mix(_ batch: Tensor) -> Tensor {
-    mix(batch, with: batch.indexSelected(Tensor(partners, device: batch.device)))
-  }
+  public func mix(_ batch: Tensor) -> Tensor { placed(on: batch.device).mix(batch) }
 
   /// λ · a + (1−λ) · b, sample by sample.
   public func mix(_ a: Tensor, with b: Tensor) -> Tensor {
-    let shape = [lambdas.count] + a.shape.dropFirst().map { _ in 1 }
-    let weights = Tensor(lambdas.map(Float.init), shape: shape, device: a.device)
+    Self.blend(a, b, Tensor(lambdas.map(Float.init), device: a.device))
+  }
+
+  /// The plan for several batches that are mixed alike on a device.
+  public func placed(on device: Device) -> Placed {
+    Placed(
+      plan: self, lambdas: Tensor(lambdas.map(Float.init), device: device),
+      partners: Tensor(partners, device: device))
+  }
+
+  private static func blend(_ a: Tensor, _ b: Tensor, _ lambdas: Tensor) -> Tensor {
+    let weights = lambdas.reshaped([lambdas.count] + a.shape.dropFirst().map { _ in 1 })
     // In `float32`, so that λ is what the targets have.
     return b.to(.float32).lerp(to: a.to(.float32), weight: weights).to(a.dtype)
+  }
+
+  /// A plan whose numbers are on a device.
+  public struct Placed: Sendable {
+    fileprivate let plan: MixingPlan
+    fileprivate let lambdas: Tensor
+    fileprivate let partners: Tensor
+
+    /// Mixes N×channels×H×W images with their own permutation, as the plan's kind has it.
+    public func mix(images: Tensor) -> Tensor {
+      guard let boxes = plan.boxes else { return mix(images) }
+      let (height, width) = (images.shape[2], images.shape[3])
+      var mask = [Float](repeating: 0, count: boxes.count * height * width)
+      for (n, box) in boxes.enumerated() {
+        for row in box.rows {
+          let start = (n * height + row) * width
+          for column in box.columns { mask[start + column] = 1 }
+        }
+      }
+      // Ones and zeros as weights choose without rounding.
+      let weights = Tensor(mask, shape: [boxes.count, 1, height, width], device: images.device)
+      return images.lerp(to: images.indexSelected(partners), weight: weights)
+    }
+
+    /// Blends a batch with its own permutation, N×… numbers; targets whatever the kind.
+    public func mix(_ batch: Tensor) -> Tensor {
+      MixingPlan.blend(batch, batch.indexSelected(partners), lambdas)
+    }
   }
 }
 

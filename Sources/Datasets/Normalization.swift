@@ -37,9 +37,23 @@ public struct Normalization: Sendable, Equatable {
   }
 
   /// N×H×W×C bytes to N×C×H×W numbers in `float32`, channels-last in memory.
-  public func callAsFunction(_ images: Tensor) -> Tensor {
-    let scale = Tensor(deviation.map { Float(1 / (255 * $0)) }, device: images.device)
-    let shift = Tensor(zip(mean, deviation).map { Float(-$0 / $1) }, device: images.device)
-    return (images.to(.float32) * scale + shift).permuted([0, 3, 1, 2])
+  public func callAsFunction(_ images: Tensor) -> Tensor { placed(on: images.device)(images) }
+
+  /// The same for many batches on a device.
+  public func placed(on device: Device) -> Placed {
+    Placed(
+      scale: Tensor(deviation.map { Float(1 / (255 * $0)) }, device: device),
+      shift: Tensor(zip(mean, deviation).map { Float(-$0 / $1) }, device: device))
+  }
+
+  /// A normalisation whose numbers are on a device.
+  public struct Placed: Sendable {
+    fileprivate let scale: Tensor
+    fileprivate let shift: Tensor
+
+    /// N×H×W×C bytes to N×C×H×W numbers in `float32`, channels-last in memory.
+    public func callAsFunction(_ images: Tensor) -> Tensor {
+      (images.to(.float32) * scale + shift).permuted([0, 3, 1, 2])
+    }
   }
 }

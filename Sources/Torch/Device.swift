@@ -53,6 +53,17 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// One device of each kind that can be used here, the CPU first.
+  public static var kinds: [Device] { Engine.cudaDeviceCount > 0 ? [.cpu, .cuda(0)] : [.cpu] }
+
+  /// The most bytes that tensors on this device have had at a time; nil on the CPU, where nobody counts them.
+  public func peakBytes() throws -> Int? {
+    guard self != .cpu else { return nil }
+    var bytes: Int64 = 0
+    try check(ct_cuda_peak_bytes(encoded, &bytes), "peak_bytes", ["\(self)"])
+    return Int(bytes)
+  }
+
   /// Waits until all work queued on the device is done; returns at once on the CPU.
   public func synchronize() throws {
     if case .cuda = self { try check(ct_cuda_synchronize(), "synchronize", ["\(self)"]) }

@@ -65,6 +65,9 @@ public struct Tensor: Sendable {
     failure == nil && ct_tensor_is_contiguous(handle, format.rawValue)
   }
 
+  /// The same for all copies of this value, and for no other that lives.
+  public var identity: ObjectIdentifier { ObjectIdentifier(reference) }
+
   /// Whether both name the same elements.
   public func sharesStorage(with other: Tensor) -> Bool {
     failure == nil && other.failure == nil && ct_tensor_shares_storage(handle, other.handle)
@@ -83,19 +86,19 @@ public struct Tensor: Sendable {
   ///
   /// Without `shape` it is one-dimensional. Wrong element counts give a failed tensor.
   public init<Element: TensorElement>(_ elements: [Element], shape: [Int]? = nil, device: Device = .cpu) {
-    let host = elements.withUnsafeBytes {
-      Tensor(bytes: $0, shape: shape ?? [elements.count], dtype: Element.dtype)
+    self = elements.withUnsafeBytes {
+      Tensor(bytes: $0, shape: shape ?? [elements.count], dtype: Element.dtype, device: device)
     }
-    self = device == .cpu ? host : host.to(device)
   }
 
-  /// A CPU tensor from the bytes of its elements, row-major, in the host's byte order.
-  public init(bytes: UnsafeRawBufferPointer, shape: [Int], dtype: DType) {
+  /// A tensor from the bytes of its elements, row-major, in the host's byte order. Does not wait for the device.
+  public init(bytes: UnsafeRawBufferPointer, shape: [Int], dtype: DType, device: Device = .cpu) {
     var made: ct_tensor?
     let sizes = shape.map(Int64.init)
     do {
       try check(
-        ct_tensor_from_bytes(bytes.baseAddress, bytes.count, sizes, sizes.count, dtype.rawValue, &made),
+        ct_tensor_from_bytes(
+          bytes.baseAddress, bytes.count, sizes, sizes.count, dtype.rawValue, device.encoded, &made),
         "tensor", ["\(dtype)\(shape)"])
     } catch {
       self.init(failure: .recorded(error))

@@ -20,7 +20,7 @@ struct TrainingBatches {
   private let source: ImageSet
   /// n×C, one-hot or smoothed.
   private let targets: Tensor
-  private let normalization: Normalization
+  private let normalization: Normalization.Placed
   private let cropFlip: CropFlip?
   private let mixup: Mixup?
   /// Layers that are mixed at, one a step.
@@ -37,7 +37,7 @@ struct TrainingBatches {
     let oneHot = Tensor(source.labels, device: source.images.device).oneHot(classes: dataset.classes)
       .to(.float32)
     targets = smoothing == 0 ? oneHot : oneHot * (1 - smoothing) + smoothing / Double(dataset.classes)
-    normalization = dataset.normalization
+    normalization = dataset.normalization.placed(on: source.images.device)
     cropFlip =
       configuration.data.augmentation == .cropFlip ? CropFlip(padding: configuration.data.padding) : nil
     let mixing = configuration.mixup
@@ -73,6 +73,7 @@ struct TrainingBatches {
     var partners = streams.partners(epoch: epoch, step: step)
     let size = (height: images.shape[2], width: images.shape[3])
     let plan = mixup.plan(count: batchSize, size: size, lambdas: &lambdas, partners: &partners)
+      .placed(on: images.device)
     targets = plan.mix(targets)
     var choice = lambdas.split("layer")
     let layer = layers[choice.nextInt(below: layers.count)]

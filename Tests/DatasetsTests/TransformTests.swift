@@ -27,10 +27,11 @@ import Torch
     }
   }
 
-  @Test(arguments: [0, 1, 2]) func everyImageIsOneCropAndEveryCropOccurs(padding: Int) throws {
+  @Test(arguments: [0, 1, 2], Device.kinds)
+  func everyImageIsOneCropAndEveryCropOccurs(padding: Int, device: Device) throws {
     var stream = RandomStream(seed: 3)
     let count = 600
-    let result = try CropFlip(padding: padding)(Self.images(count), &stream).array(UInt8.self)
+    let result = try CropFlip(padding: padding)(Self.images(count).to(device), &stream).array(UInt8.self)
     let length = 2 * Self.height * Self.width
     var seen: [[UInt8]: Int] = [:]
     for index in 0..<count { seen[Array(result[index * length..<(index + 1) * length]), default: 0] += 1 }
@@ -55,12 +56,12 @@ import Torch
 }
 
 @Suite struct NormalizationTests {
-  @Test func meansAndDeviations() throws {
+  @Test(arguments: Device.kinds) func meansAndDeviations(device: Device) throws {
     var stream = RandomStream(seed: 5)
     let pixels = (0..<7 * 4 * 3 * 2).map { UInt8(stream.nextInt(below: $0 % 2 == 0 ? 256 : 90)) }
     let images = Tensor(pixels, shape: [7, 4, 3, 2])
     let normalization = try Normalization(of: images)
-    let normal = normalization(images)
+    let normal = normalization(images.to(device))
     #expect(normal.shape == [7, 2, 4, 3] && normal.isContiguous(.channelsLast))
     let values = try normal.to(.float64).array(Double.self)
     for channel in 0..<2 {
@@ -123,21 +124,22 @@ import Torch
       ).boxes == nil)
   }
 
-  @Test func cuts() throws {
+  @Test(arguments: Device.kinds) func cuts(device: Device) throws {
     let plan = MixingPlan(
       lambdas: [0.75, 1], partners: [1, 0],
       boxes: [Box(rows: 0..<1, columns: 1..<2), Box(rows: 0..<0, columns: 0..<2)])
-    let images = Tensor([Float](arrayLiteral: 1, 2, 3, 4, 10, 20, 30, 40), shape: [2, 1, 2, 2])
+    let images = Tensor(
+      [Float](arrayLiteral: 1, 2, 3, 4, 10, 20, 30, 40), shape: [2, 1, 2, 2], device: device)
     #expect(try plan.mix(images: images).array(Float.self) == [1, 20, 3, 4, 10, 20, 30, 40])
-    let targets = Tensor([0, 1]).oneHot(classes: 2).to(.float32)
+    let targets = Tensor([0, 1], device: device).oneHot(classes: 2).to(.float32)
     #expect(try plan.mix(targets).array(Float.self) == [0.75, 0.25, 0, 1])
   }
 
-  @Test func mixes() throws {
+  @Test(arguments: Device.kinds) func mixes(device: Device) throws {
     let plan = MixingPlan(lambdas: [1, 0.25, 0], partners: [1, 2, 0])
-    let batch = Tensor([Float](arrayLiteral: 1, 2, 10, 20, 100, 200), shape: [3, 1, 2, 1])
+    let batch = Tensor([Float](arrayLiteral: 1, 2, 10, 20, 100, 200), shape: [3, 1, 2, 1], device: device)
     #expect(try plan.mix(batch).array(Float.self) == [1, 2, 77.5, 155, 1, 2])
-    let targets = Tensor([0, 1, 2]).oneHot(classes: 3).to(.float32)
+    let targets = Tensor([0, 1, 2], device: device).oneHot(classes: 3).to(.float32)
     #expect(try plan.mix(targets).array(Float.self) == [1, 0, 0, 0, 0.25, 0.75, 1, 0, 0])
   }
 }

@@ -65,10 +65,11 @@ import Torch
     return found.count == expected.count ? (difference / size).squareRoot() : .infinity
   }
 
-  @Test(arguments: file.architectures) func agreesWithPyTorch(reference: Reference) throws {
+  @Test(arguments: file.architectures, Device.kinds)
+  func agreesWithPyTorch(reference: Reference, device: Device) throws {
     let model = try ModelRegistry.make(
       reference.name, channels: reference.channels, classes: reference.classes,
-      imageSize: ImageSize(height: reference.height, width: reference.width), seed: 0)
+      imageSize: ImageSize(height: reference.height, width: reference.width), seed: 0, device: device)
     let names = reference.shapes.keys.sorted()
     var weights: [String: Tensor] = [:]
     for (place, name) in names.enumerated() {
@@ -80,10 +81,11 @@ import Torch
     weights = [:]
 
     let shape = [2, reference.channels, reference.height, reference.width]
-    let images = Self.scatter(shape.reduce(1, *), 500).to(.float32).reshaped(shape).contiguous(.channelsLast)
+    let images = Self.scatter(shape.reduce(1, *), 500).to(.float32).reshaped(shape).to(device)
+      .contiguous(.channelsLast)
     let weightsOfClasses = Self.scatter(2 * reference.classes, 501).reshaped([2, reference.classes])
     let magnitudes = (weightsOfClasses * weightsOfClasses).squareRoot()
-    let targets = (magnitudes / magnitudes.sum([1], keepDimensions: true)).to(.float32)
+    let targets = (magnitudes / magnitudes.sum([1], keepDimensions: true)).to(.float32).to(device)
     let (output, loss) = try checkingErrors {
       let output = model(images, .running)
       return (output, Loss.crossEntropy(output.logits, targets))
@@ -96,7 +98,7 @@ import Torch
     #expect(try abs(loss.item() / reference.loss - 1) < 1e-5)
     try loss.backward()
     for entry in model.variables.entries where entry.isTrained {
-      let gradient = try #require(entry.tensor.gradient).to(.float64).contiguous().reshaped([-1])
+      let gradient = try #require(entry.tensor.gradient).to(.cpu).to(.float64).contiguous().reshaped([-1])
       let expected = try #require(reference.gradients[entry.name])
       let place = try #require(names.firstIndex(of: entry.name))
       let product = try (gradient * Self.scatter(gradient.count, 1000 + place)).sum([0]).item()
@@ -113,11 +115,13 @@ import Torch
   }
 
   /// Sixteen random images, learnt by heart.
-  @Test(arguments: ["vit-ti-4", "wrn-10-1"]) func memorises(name: String) throws {
+  @Test(arguments: ["vit-ti-4", "wrn-10-1"], Device.kinds) func memorises(name: String, device: Device) throws
+  {
     let model = try ModelRegistry.make(
-      name, channels: 3, classes: 4, imageSize: ImageSize(height: 16, width: 16), seed: 1)
-    let images = try Tensor.normal([16, 3, 16, 16], generator: Generator(seed: 2)).contiguous(.channelsLast)
-    let targets = Tensor((0..<16).map { $0 % 4 }).oneHot(classes: 4).to(.float32)
+      name, channels: 3, classes: 4, imageSize: ImageSize(height: 16, width: 16), seed: 1, device: device)
+    let images = try Tensor.normal([16, 3, 16, 16], generator: Generator(seed: 2)).to(device)
+      .contiguous(.channelsLast)
+    let targets = Tensor((0..<16).map { $0 % 4 }, device: device).oneHot(classes: 4).to(.float32)
     let optimizer = Adam(model.variables, weightDecay: 0.01, decay: .decoupled)
     var losses: [Double] = []
     for _ in 0..<25 {
@@ -173,11 +177,14 @@ import Torch
   }
 
   /// Every layer can be altered, each once and with its own output; what an identity does is nothing.
-  @Test(arguments: ["wrn-16-1", "vit-ti-4"]) func alterations(name: String) throws {
+  @Test(arguments: ["wrn-16-1", "vit-ti-4"], Device.kinds) func alterations(name: String, device: Device)
+    throws
+  {
     let model = try ModelRegistry.make(
-      name, channels: 1, classes: 3, imageSize: ImageSize(height: 8, width: 8), seed: 0)
+      name, channels: 1, classes: 3, imageSize: ImageSize(height: 8, width: 8), seed: 0, device: device)
     #expect(model.layerCount == (name == "vit-ti-4" ? 12 : 3))
-    let images = Tensor.normal([4, 1, 8, 8], generator: try Generator(seed: 1)).contiguous(.channelsLast)
+    let images = Tensor.normal([4, 1, 8, 8], generator: try Generator(seed: 1)).to(device)
+      .contiguous(.channelsLast)
     func logits(_ alteration: Alteration?) throws -> [Float] {
       try checkingErrors { model(images, .batch, alteration).logits }.array()
     }

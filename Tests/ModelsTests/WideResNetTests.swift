@@ -21,21 +21,23 @@ import Torch
 
   static func relativeDistance(_ a: Tensor, _ b: Tensor) throws -> Double {
     #expect(a.shape == b.shape)
-    let b = b.to(.float64)
-    return try ((a.to(.float64) - b).reshaped([-1]).norm([0]) / (b.reshaped([-1]).norm([0]) + 1e-12)).item()
+    let (a, b) = (a.to(.cpu).to(.float64), b.to(.cpu).to(.float64))
+    return try ((a - b).reshaped([-1]).norm([0]) / (b.reshaped([-1]).norm([0]) + 1e-12)).item()
   }
 
-  @Test(arguments: ["train", "eval"]) func agreesWithPyTorch(mode: String) throws {
+  @Test(arguments: ["train", "eval"], Device.kinds) func agreesWithPyTorch(mode: String, device: Device)
+    throws
+  {
     let shared = try Self.fixture("wrn-10-1")
     let expected = Self.under("\(mode).", try Self.fixture("wrn-10-1-\(mode)"))
-    let model = try ModelRegistry.make("wrn-10-1", channels: 1, classes: 10, seed: 0)
+    let model = try ModelRegistry.make("wrn-10-1", channels: 1, classes: 10, seed: 0, device: device)
     let start = Self.under("param.", shared).merging(Self.under("buffer.", shared)) { $1 }
     // Exactly PyTorch's names and shapes: loading refuses missing and unknown ones.
     try model.variables.load(start)
     let (output, loss) = try checkingErrors {
       let output = model(
-        shared["images"]!.contiguous(.channelsLast), mode == "train" ? .updating : .running)
-      return (output, Loss.crossEntropy(output.logits, shared["targets"]!))
+        shared["images"]!.to(device).contiguous(.channelsLast), mode == "train" ? .updating : .running)
+      return (output, Loss.crossEntropy(output.logits, shared["targets"]!.to(device)))
     }
     #expect(try Self.relativeDistance(output.features, expected["features"]!) < 1e-4)
     #expect(try Self.relativeDistance(output.logits, expected["logits"]!) < 1e-4)
@@ -55,9 +57,9 @@ import Torch
     }
   }
 
-  @Test func batchStatisticsLeaveRunningOnesAlone() throws {
-    let model = try ModelRegistry.make("wrn-10-1", channels: 3, classes: 4, seed: 1)
-    let images = try Tensor.normal([6, 3, 8, 8], mean: 1, generator: Generator(seed: 2))
+  @Test(arguments: Device.kinds) func batchStatisticsLeaveRunningOnesAlone(device: Device) throws {
+    let model = try ModelRegistry.make("wrn-10-1", channels: 3, classes: 4, seed: 1, device: device)
+    let images = try Tensor.normal([6, 3, 8, 8], mean: 1, generator: Generator(seed: 2)).to(device)
     let before = try model.variables.snapshot().mapValues { try $0.bytes() }
     let captured = model(images, .batch)
     #expect(try model.variables.snapshot().mapValues { try $0.bytes() } == before)
@@ -79,14 +81,15 @@ import Torch
     #expect(try again.classifier.array(Float.self) == model.classifier.array(Float.self))
   }
 
-  @Test func bf16StaysCloseToFp32() throws {
-    let model = try ModelRegistry.make("wrn-10-2", channels: 3, classes: 5, seed: 4)
-    let images = try Tensor.normal([16, 3, 16, 16], generator: Generator(seed: 5)).contiguous(.channelsLast)
+  @Test(arguments: Device.kinds) func bf16StaysCloseToFp32(device: Device) throws {
+    let model = try ModelRegistry.make("wrn-10-2", channels: 3, classes: 5, seed: 4, device: device)
+    let images = try Tensor.normal([16, 3, 16, 16], generator: Generator(seed: 5)).to(device)
+      .contiguous(.channelsLast)
     let full = model(images, .batch)
     let half = model(images.to(.bfloat16), .batch)
     #expect(half.features.dtype == .float32 && half.logits.dtype == .float32)
     #expect(try Self.relativeDistance(half.features, full.features) < 0.03)
-    try Loss.crossEntropy(half.logits, .full([16, 5], 0.2)).backward()
+    try Loss.crossEntropy(half.logits, .full([16, 5], 0.2, device: device)).backward()
     #expect(model.variables.parameters.allSatisfy { $0.gradient?.dtype == .float32 })
   }
 

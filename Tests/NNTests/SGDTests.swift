@@ -5,12 +5,12 @@ import Torch
 @testable import NN
 
 @Suite struct SGDTests {
-  @Test(arguments: [("sgd", false), ("nesterov", true)]) func followsPyTorch(name: String, nesterov: Bool)
-    throws
-  {
+  @Test(arguments: [("sgd", false), ("nesterov", true)], Device.kinds)
+  func followsPyTorch(kind: (name: String, nesterov: Bool), device: Device) throws {
+    let (name, nesterov) = kind
     let path = Bundle.module.path(forResource: "Fixtures/optimizers", ofType: "safetensors")!
     let stored = try TensorArchive(path: path).tensors
-    let variables = try Variables(seed: 0)
+    let variables = try Variables(seed: 0, device: device)
     let parameters = ["p0", "p1"].map {
       variables.root.parameter($0, stored["\(name).\(String($0)).start"]!.shape, .constant(0))
     }
@@ -23,7 +23,7 @@ import Torch
     var resumed: SGD?
     for step in steps {
       for (index, parameter) in parameters.enumerated() {
-        try parameter.setGradient(stored["\(name).g\(index).\(step)"]!.clone())
+        try parameter.setGradient(stored["\(name).g\(index).\(step)"]!.to(device).clone())
       }
       try (resumed ?? optimizer).step(learningRate: 0.1)
       for (index, parameter) in parameters.enumerated() {
@@ -69,11 +69,11 @@ import Torch
     ("adam", .coupled, nil), ("adamw", .decoupled, nil), ("clipped", .decoupled, 0.7),
   ]
 
-  @Test(arguments: cases.indices) func followsPyTorch(index: Int) throws {
+  @Test(arguments: cases.indices, Device.kinds) func followsPyTorch(index: Int, device: Device) throws {
     let (name, decay, limit) = Self.cases[index]
     let path = Bundle.module.path(forResource: "Fixtures/adam", ofType: "safetensors")!
     let stored = try TensorArchive(path: path).tensors
-    let variables = try Variables(seed: 0)
+    let variables = try Variables(seed: 0, device: device)
     let parameters = ["p0", "p1"].map {
       variables.root.parameter($0, stored["\(name).\(String($0)).start"]!.shape, .constant(0))
     }
@@ -85,7 +85,7 @@ import Torch
     #expect(optimizer.state().isEmpty)
     for step in 0..<5 {
       for (index, parameter) in parameters.enumerated() {
-        try parameter.setGradient(stored["\(name).g\(index).\(step)"]!.clone())
+        try parameter.setGradient(stored["\(name).g\(index).\(step)"]!.to(device).clone())
       }
       try optimizer.step(learningRate: 0.01)
       for (index, parameter) in parameters.enumerated() {

@@ -115,6 +115,20 @@ import Testing
     #expect(a.sharesStorage(with: b) && !a.sharesStorage(with: c))
   }
 
+  @Test func manyAlike() throws {
+    let others = [
+      Tensor.ones([2, 3]), Tensor.ones([2, 3, 4, 5]).contiguous(.channelsLast).to(.bfloat16), Tensor.ones([]),
+    ]
+    let made = try Tensor.uninitialized(like: others)
+    #expect(made.map(\.shape) == others.map(\.shape) && made.map(\.dtype) == others.map(\.dtype))
+    #expect(
+      made[1].isContiguous(.channelsLast) && zip(made, others).allSatisfy { !$0.sharesStorage(with: $1) })
+    #expect(throws: TorchError.self) {
+      try Tensor.uninitialized(like: [Tensor.ones([1]), others[0].reshaped([7])])
+    }
+    #expect(try Tensor.uninitialized(like: []).isEmpty)
+  }
+
   @Test func generatorsAreReproducibleAndSeparate() throws {
     let first = try Generator(seed: 1)
     let a = try Tensor.normal([5], generator: first).array(Float.self)
@@ -135,6 +149,14 @@ import Testing
       #expect { try Device(named: "cuda") } throws: { "\($0)".contains("no CUDA device") }
       #expect(try Device(named: "auto") == .cpu)
       #expect(Tensor.ones([1]).to(.cuda(0)).failure != nil)
+    }
+    for device in Device.kinds {
+      let tensor = Tensor([1, 2, 3, 4] as [Float], shape: [2, 2], device: device)
+      #expect(tensor.device == device && tensor.shape == [2, 2])
+      #expect(try tensor.transposed().array(Float.self) == [1, 3, 2, 4])
+      try device.synchronize()
+      let peak = try device.peakBytes()
+      #expect(device == .cpu ? peak == nil : peak ?? 0 >= 16)
     }
     #expect(Engine.loadedVersion?.hasPrefix(Engine.compiledVersion) == true)
   }

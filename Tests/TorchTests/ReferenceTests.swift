@@ -64,8 +64,10 @@ import Testing
     #expect(try Self.archive.get().metadata["torch"]?.hasPrefix("2.13.0") == true)
   }
 
-  @Test(arguments: cases.keys.sorted()) func valuesAndGradients(name: String) throws {
-    let tensors = try Self.archive.get().tensors
+  @Test(arguments: cases.keys.sorted(), Device.kinds) func valuesAndGradients(name: String, device: Device)
+    throws
+  {
+    let tensors = try Self.archive.get().tensors.mapValues { $0.to(device) }
     let inputs = (0..<9).compactMap { tensors["\(name).in\($0)"]?.clone() }
     #expect(!inputs.isEmpty)
     for (index, input) in inputs.enumerated() where tensors["\(name).grad\(index)"] != nil {

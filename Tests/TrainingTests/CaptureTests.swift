@@ -117,7 +117,7 @@ import Torch
     }
     let mixed = image(plan.images[0]) * plan.lambdas[0] + image(plan.partners[0]) * (1 - plan.lambdas[0])
     let alone = withoutGradients { setup.model(mixed, .running).features }
-    #expect(try (alone - features.narrowed(0..<1)).power(2).sum().item() < 1e-8)
+    #expect(try (alone.to(.cpu) - features.narrowed(0..<1)).power(2).sum().item() < 1e-8)
     #expect(
       try file.tensor("labels").array(Int.self) == plan.images.map { setup.dataset.training.labels[$0] })
     let projection = try Projection(classifier: file.tensor("classifier"))

@@ -233,7 +233,7 @@ import Torch
       "\($0)".contains("not those that the run in \(run.path) started with")
     }
     try SyntheticImages.write(train: 96, test: 30, to: fixture.directory)
-    let device = try #require(yaml.firstRange(of: "device: cpu"))
+    let device = try #require(yaml.firstRange(of: "device: \(Device.kinds.last!)"))
     try RunDirectory.write(yaml.replacingCharacters(in: device, with: "device: auto"), to: run.configuration)
     try resume()
   }

@@ -13,11 +13,11 @@ struct TrainingFixture {
 
   init() throws { try SyntheticImages.write(train: 96, test: 30, to: directory) }
 
-  /// A run of a few steps; every random choice is in use.
+  /// A run of a few steps, on a CUDA device where there is one; every random choice is in use.
   var configuration: Configuration {
     var configuration = Configuration()
     configuration.name = "small"
-    configuration.device = "cpu"
+    configuration.device = "\(Device.kinds.last!)"
     configuration.precision = .fp32
     configuration.data.dataset = .idx
     configuration.data.path = directory.path

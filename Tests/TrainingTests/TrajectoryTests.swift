@@ -47,12 +47,13 @@ import Torch
     // λ = 1 and 0 are the images themselves; ½ is the mean of their pixels.
     let plan = found.plan
     let images = setup.dataset.normalization(
-      setup.dataset.training.images.indexSelected(Tensor([plan.partners[3], plan.images[3]])))
+      setup.dataset.training.images.indexSelected(
+        Tensor([plan.partners[3], plan.images[3]], device: setup.device)))
     let middle = (images.narrowed(0..<1) + images.narrowed(1..<2)) * 0.5
     let batch = Tensor.concatenated([images.narrowed(0..<1), middle, images.narrowed(1..<2)])
     let expected = withoutGradients { setup.model(batch, .running) }
     func distance(_ a: Tensor, _ b: Tensor) throws -> Double {
-      try (a - b).norm([0, 1]).item() / b.norm([0, 1]).item()
+      try (a.to(.cpu) - b.to(.cpu)).norm([0, 1]).item() / b.norm([0, 1]).item()
     }
     let last = found.features.narrowed(9..<12).selected(12, dimension: 1)
     #expect(try distance(last, expected.features) < 1e-5)

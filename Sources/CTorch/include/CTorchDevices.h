@@ -21,6 +21,8 @@ bool ct_cuda_load(void);
 int32_t ct_cuda_device_count(void);
 /// Waits for all work queued on the current CUDA device.
 ct_error ct_cuda_synchronize(void);
+/// The most bytes that tensors on a CUDA device have had at a time.
+ct_error ct_cuda_peak_bytes(int64_t device, int64_t *result);
 /// Lets deterministic algorithms be required, as torch.use_deterministic_algorithms does.
 ct_error ct_set_deterministic(bool deterministic);
 

@@ -8,9 +8,12 @@
 extern "C" {
 #endif
 
-/// A contiguous CPU tensor with a copy of `bytes` bytes from `data` (or zeros when data is NULL).
+/// A contiguous tensor with a copy of `bytes` bytes from `data` (or zeros when data is NULL), on a device as in
+/// CT_DEVICE. Does not wait for the device.
 ct_error ct_tensor_from_bytes(const void *data, size_t bytes, const int64_t *shape, size_t rank,
-                              int32_t dtype, ct_tensor *result);
+                              int32_t dtype, int64_t device, ct_tensor *result);
+/// For each of some tensors another of the same shape, type, layout and device, its elements unwritten.
+ct_error ct_tensors_like(const ct_tensor *tensors, size_t count, ct_tensor *results);
 /// Copies the elements, contiguous and on the CPU, into `data`; `bytes` must be their exact size.
 ct_error ct_tensor_copy_bytes(ct_tensor tensor, void *data, size_t bytes);
 /// Address of the first element, on the tensor's own device; valid as long as the tensor.
