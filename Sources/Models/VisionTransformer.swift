@@ -109,8 +109,11 @@ public final class VisionTransformer: Classifier {
     guard images.failure == nil else { return images }
     let count = images.shape[0]
     let patches = patches(images)
-    let classToken = classToken.to(images.dtype).expanded([count, 1, configuration.width])
-    return .concatenated([classToken, patches], dimension: 1) + positions.to(images.dtype)
+    let classToken = variables.root.converted(classToken, to: images.dtype).expanded([
+      count, 1, configuration.width,
+    ])
+    return .concatenated([classToken, patches], dimension: 1)
+      + variables.root.converted(positions, to: images.dtype)
   }
 
   // Normalisation acts on each token alone, and one is all that is needed.
@@ -133,8 +136,10 @@ private struct PatchEmbedding {
   /// Width × channels × patch × patch: a convolution whose stride is its kernel.
   let weight: Tensor
   let bias: Tensor
+  private let scope: Scope
 
   init(_ scope: Scope, channels: Int, patch: Int, width: Int) {
+    self.scope = scope
     let bound = 1 / Double(channels * patch * patch).squareRoot()
     weight = scope.parameter("weight", [width, channels, patch, patch], .uniform(bound: bound))
     bias = scope.parameter("bias", [width], .uniform(bound: bound))
@@ -147,8 +152,8 @@ private struct PatchEmbedding {
     let (rows, columns) = (shape[2] / patch, shape[3] / patch)
     let cut = images.reshaped([shape[0], channels, rows, patch, columns, patch])
       .permuted([0, 2, 4, 1, 3, 5]).reshaped([shape[0], rows * columns, channels * patch * patch])
-    let flat = weight.to(images.dtype).reshaped([weight.shape[0], channels * patch * patch])
-    return linear(cut, flat, bias: bias.to(images.dtype))
+    let flat = scope.converted(weight, to: images.dtype).reshaped([weight.shape[0], channels * patch * patch])
+    return linear(cut, flat, bias: scope.converted(bias, to: images.dtype))
   }
 }
 

@@ -7,8 +7,9 @@ extension Linear {
   /// On the CPU the bias is added, the GELU computed, and in the backward pass the bias's gradient
   /// summed, in one pass over memory each; elsewhere they are libtorch's operators.
   public func gelu(_ x: Tensor) -> Tensor {
-    let sums = linear(x, weight.to(x.dtype))
-    return biasGelu(sums) ?? (sums + bias.to(x.dtype)).gelu()
+    guard x.device == .cpu else { return self(x).gelu() }
+    let sums = linear(x, scope.converted(weight, to: x.dtype))
+    return biasGelu(sums) ?? (sums + scope.converted(bias, to: x.dtype)).gelu()
   }
 
   /// gelu(x + b) by the kernels; nil where they do not apply.

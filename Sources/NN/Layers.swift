@@ -19,9 +19,11 @@ public struct Conv2d {
   public let weight: Tensor
   let stride: Int
   let padding: Int
+  private let scope: Scope
 
   /// Makes `weight` in `scope`.
   public init(_ scope: Scope, inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0) {
+    self.scope = scope
     let deviation = (2 / Double(kernel * kernel * outputs)).squareRoot()
     weight = scope.parameter(
       "weight", [outputs, inputs, kernel, kernel], .normal(standardDeviation: deviation), .channelsLast)
@@ -31,7 +33,7 @@ public struct Conv2d {
 
   /// N×inputs×H×W to N×outputs×H′×W′.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    own(x) ?? x.conv2d(weight.to(x.dtype), stride: stride, padding: padding)
+    own(x) ?? x.conv2d(scope.converted(weight, to: x.dtype), stride: stride, padding: padding)
   }
 }
 
@@ -74,18 +76,22 @@ public struct Linear {
   public let weight: Tensor
   /// One an output.
   public let bias: Tensor
+  let scope: Scope
 
   /// Makes `weight` and `bias` in `scope`.
   ///
   /// - Parameter weights: how the weight starts.
   public init(_ scope: Scope, inputs: Int, outputs: Int, weights: Initializer? = nil) {
+    self.scope = scope
     weight = scope.parameter(
       "weight", [outputs, inputs], weights ?? .uniform(bound: 1 / Double(inputs).squareRoot()))
     bias = scope.parameter("bias", [outputs], .constant(0))
   }
 
   /// …×inputs to …×outputs.
-  public func callAsFunction(_ x: Tensor) -> Tensor { linear(x, weight.to(x.dtype), bias: bias.to(x.dtype)) }
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    linear(x, scope.converted(weight, to: x.dtype), bias: scope.converted(bias, to: x.dtype))
+  }
 }
 
 /// Normalisation of each token over its width (Ba, Kiros & Hinton, 2016), with timm's constant.
@@ -97,15 +103,19 @@ public struct LayerNorm {
   /// Shift, 0 at first.
   public let bias: Tensor
   static let epsilon = 1e-6
+  private let scope: Scope
 
   /// Makes `weight` and `bias` in `scope`.
   public init(_ scope: Scope, width: Int) {
+    self.scope = scope
     weight = scope.parameter("weight", [width], .constant(1))
     bias = scope.parameter("bias", [width], .constant(0))
   }
 
   /// …×width to the same.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    x.layerNorm(weight: weight.to(x.dtype), bias: bias.to(x.dtype), epsilon: Self.epsilon)
+    x.layerNorm(
+      weight: scope.converted(weight, to: x.dtype), bias: scope.converted(bias, to: x.dtype),
+      epsilon: Self.epsilon)
   }
 }

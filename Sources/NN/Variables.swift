@@ -30,6 +30,8 @@ public final class Variables {
   public let device: Device
   /// Source of initial values.
   let generator: Generator
+  /// The trained tensors in the type that products are computed in.
+  let copies = WorkingCopies()
 
   /// An empty collection; initial values come from a CPU generator of this seed, so that they are
   /// the same on every device.
@@ -102,6 +104,9 @@ public struct Scope {
 
   /// The scope of a numbered child.
   public static func / (scope: Scope, index: Int) -> Scope { scope / "\(index)" }
+
+  /// A tensor of this network in the type that products are computed in: to be asked for anew in each pass.
+  public func converted(_ tensor: Tensor, to dtype: DType) -> Tensor { variables.copies(tensor, dtype) }
 
   private func join(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
 

@@ -43,6 +43,8 @@ public struct StepBenchmark: Codable, Sendable {
   public var inputShare: Double
   /// Largest resident size of the process so far.
   public var peakMemoryBytes: Int
+  /// The most bytes that tensors on the device had at a time; nil on the CPU.
+  public var peakDeviceMemoryBytes: Int?
 
   /// Measures.
   public init(_ benchmark: WorkerRequest.Benchmark) throws {
@@ -51,19 +53,19 @@ public struct StepBenchmark: Codable, Sendable {
     if device != .cpu { try Engine.setDeterministic(true) }
     if benchmark.threads > 0 { try Engine.setThreadCount(benchmark.threads) }
     let step = try TimedStep(benchmark, device, precision == .bf16 ? .bfloat16 : .float32)
-    var times: [(input: Double, whole: Double)] = []
-    for index in 0..<benchmark.warmup + benchmark.steps {
-      let start = ContinuousClock.now
-      let input = try checkingErrors { try step.prepare(index) }
-      try device.synchronize()
-      let prepared = ContinuousClock.now
-      try checkingErrors { try step.run(input) }
-      try device.synchronize()
-      guard index >= benchmark.warmup else { continue }
-      times.append(((prepared - start) / .seconds(1), (ContinuousClock.now - start) / .seconds(1)))
+    func seconds(_ count: Int, _ body: (Int) throws -> Void) throws -> [Double] {
+      try (0..<count).map { index in
+        let start = ContinuousClock.now
+        try checkingErrors { try body(index) }
+        try device.synchronize()
+        return (ContinuousClock.now - start) / .seconds(1)
+      }
     }
-    stepSeconds = Spread(times.map(\.whole))
-    inputShare = Spread(times.map(\.input)).median / stepSeconds.median
+    let times = try seconds(benchmark.warmup + benchmark.steps) { try step.run(step.prepare($0)) }
+    stepSeconds = Spread(Array(times.dropFirst(benchmark.warmup)))
+    // By itself, since to wait for it within a step would keep the device waiting.
+    let inputs = try seconds(1 + benchmark.steps) { _ = try step.prepare($0) }
+    inputShare = Spread(Array(inputs.dropFirst())).median / stepSeconds.median
     imagesPerSecond = Double(benchmark.batchSize) / stepSeconds.median
     work = benchmark.work
     model = benchmark.model
@@ -75,6 +77,7 @@ public struct StepBenchmark: Codable, Sendable {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     peakMemoryBytes = usage.ru_maxrss * 1024
+    peakDeviceMemoryBytes = try device.peakBytes()
   }
 }
 
@@ -129,7 +132,9 @@ private struct TimedStep {
   func run(_ batch: TrainingBatches.Batch) throws {
     switch benchmark.work {
     case .train:
-      try NN.Loss.crossEntropy(network(batch.images, .updating).logits, batch.targets).backward()
+      try network.variables.computing(in: dtype) {
+        try NN.Loss.crossEntropy(network(batch.images, .updating).logits, batch.targets).backward()
+      }
       try optimizer.step(learningRate: benchmark.optimizer == .sgd ? 0.1 : 1e-3)
     case .evaluate: _ = withoutGradients { network(batch.images, .running).logits }
     case .capture: _ = withoutGradients { network(batch.images, .batch).features }

@@ -132,9 +132,12 @@ public final class Trainer {
       var mean: Tensor?
       for part in 0..<parts {
         let range = part * size..<(part + 1) * size
-        let logits = setup.model(batch.images.narrowed(range), .updating, batch.mixing).logits
-        let loss = loss(logits, batch.targets.narrowed(range)) * (1 / Double(parts))
-        try loss.backward()
+        let loss = try setup.model.variables.computing(in: setup.dtype) {
+          let logits = setup.model(batch.images.narrowed(range), .updating, batch.mixing).logits
+          let loss = self.loss(logits, batch.targets.narrowed(range)) * (1 / Double(parts))
+          try loss.backward()
+          return loss
+        }
         mean = mean.map { $0 + loss.detached() } ?? loss.detached()
       }
       try optimizer.step(learningRate: learningRate(step: position.step))

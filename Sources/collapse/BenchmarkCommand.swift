@@ -118,6 +118,7 @@ struct BenchmarkOptions: ParsableArguments {
       struct Spread: Decodable { let min, median, max: Double }
       let model, precision, device: String
       let threads, batchSize, steps, peakMemoryBytes: Int
+      let peakDeviceMemoryBytes: Int?
       let imagesPerSecond, inputShare: Double
       let stepSeconds: Spread
     }
@@ -127,7 +128,7 @@ struct BenchmarkOptions: ParsableArguments {
         format: "%.0f images/s (step %.1f ms; %.1f to %.1f over %d steps; input %.1f %%), %.0f MB at most",
         result.imagesPerSecond, 1e3 * result.stepSeconds.median, 1e3 * result.stepSeconds.min,
         1e3 * result.stepSeconds.max, result.steps, 100 * result.inputShare,
-        Double(result.peakMemoryBytes) / 1e6))
+        Double(result.peakDeviceMemoryBytes ?? result.peakMemoryBytes) / 1e6))
     print(
       "\(result.model), \(result.precision), \(result.device), \(result.threads) threads, batch \(result.batchSize)"
     )

@@ -24,14 +24,15 @@ import Torch
 
   /// Output and gradient of one way, for the same rounded input.
   static func outcome(
-    _ options: Case, _ dtype: DType, rounded: DType, _ body: (Tensor) throws -> Tensor
+    _ options: Case, _ dtype: DType, rounded: DType, on device: Device = .cpu,
+    _ body: (Tensor) throws -> Tensor
   ) throws -> [Tensor] {
     let shape = [options.images, options.tokens, 3 * options.heads * options.size]
     let qkv = Tensor.normal(
       shape, standardDeviation: options.spread, generator: try Generator(seed: 1)
-    ).to(rounded).to(dtype).requiringGradient()
+    ).to(device).to(rounded).to(dtype).requiringGradient()
     let output = try body(qkv)
-    let seed = Tensor.normal(output.shape, generator: try Generator(seed: 2)).to(rounded).to(dtype)
+    let seed = Tensor.normal(output.shape, generator: try Generator(seed: 2)).to(device).to(rounded).to(dtype)
     try output.backward(seed: seed)
     return [output.detached(), try #require(qkv.gradient)]
   }
@@ -47,6 +48,26 @@ import Torch
       #expect(pair.0.dtype == dtype && pair.0.shape == pair.1.shape)
       let difference = try NormActivationTests.difference(pair.0, pair.1)
       #expect(difference < (dtype == .float32 ? 1e-5 : 4.0 / 256), "\(name): \(difference)")
+    }
+  }
+
+  /// libtorch's fused operator against batched products, on the device that it is used on and on the CPU.
+  @Test(arguments: cases, [DType.float32, .bfloat16]) func fusedByLibtorch(options: Case, dtype: DType) throws
+  {
+    for device in Device.kinds {
+      let found = try Self.outcome(options, dtype, rounded: dtype, on: device) {
+        libtorchAttention($0, heads: options.heads)
+      }
+      let expected = try Self.outcome(options, .float64, rounded: dtype, on: device) {
+        plainAttention($0, heads: options.heads)
+      }
+      for (name, pair) in zip(["output", "gradient"], zip(found, expected)) {
+        #expect(pair.0.dtype == dtype && pair.0.shape == pair.1.shape)
+        let difference = try NormActivationTests.difference(pair.0, pair.1)
+        // Scores of some hundreds lose digits in the softmax.
+        let limit = dtype == .bfloat16 ? 6.0 / 256 : options.spread > 1 ? 3e-5 : 1e-5
+        #expect(difference < limit, "\(name), \(device): \(difference)")
+      }
     }
   }
 

@@ -1,0 +1,90 @@
+import Torch
+
+private enum Ops {
+  static let copy = Operator("aten::_foreach_copy_")
+  static let add = Operator("aten::_foreach_add_", "List")
+}
+
+/// Copies of a network's trained tensors in the type that its products are computed in.
+///
+/// Without them, each layer converts its own weights, and the gradients on their way back: two operators a tensor and
+/// pass, which on a fast device take longer to start than to run.
+final class WorkingCopies {
+  private struct Pair {
+    let tensor: Tensor
+    /// The same elements, cut off from gradients.
+    let values: Tensor
+    let copy: Tensor
+  }
+
+  /// Copies of tensors by their identity, of those that layers have asked for.
+  private var pairs: [ObjectIdentifier: Pair] = [:]
+  /// The type of the copies, while they are in use.
+  private var dtype: DType?
+
+  /// A tensor as products want it: its copy in a step that uses copies, otherwise converted.
+  func callAsFunction(_ tensor: Tensor, _ dtype: DType) -> Tensor {
+    guard tensor.dtype != dtype, self.dtype == dtype, recordsGradients, tensor.requiresGradient else {
+      return tensor.to(dtype)
+    }
+    if let pair = pairs[tensor.identity] { return pair.copy }
+    let values = tensor.detached()
+    let copy = withoutGradients { values.to(dtype) }.requiringGradient()
+    pairs[tensor.identity] = Pair(tensor: tensor, values: values, copy: copy)
+    return copy
+  }
+
+  /// Runs passes forward and backward with copies; their gradients are then the tensors' own, added to those that
+  /// these have.
+  func use<Result>(_ dtype: DType, _ body: () throws -> Result) throws -> Result {
+    precondition(self.dtype == nil, "copies are in use")
+    if pairs.values.first.map({ $0.copy.dtype != dtype }) == true { pairs = [:] }
+    let known = Array(pairs.values)
+    if !known.isEmpty {
+      try withoutGradients {
+        try Ops.copy.run(.tensors(known.map(\.copy)), .tensors(known.map(\.values)))
+      }
+    }
+    self.dtype = dtype
+    defer {
+      self.dtype = nil
+      // Those of passes that failed, which the next ones would be added to.
+      for pair in pairs.values { try? pair.copy.setGradient(nil) }
+    }
+    let result = try body()
+    try passGradients()
+    return result
+  }
+
+  private func passGradients() throws {
+    let reached = pairs.values.compactMap { pair in pair.copy.gradient.map { (pair: pair, gradient: $0) } }
+    guard !reached.isEmpty else { return }
+    try withoutGradients {
+      let converted = try Tensor.uninitialized(like: reached.map(\.pair.values))
+      try Ops.copy.run(.tensors(converted), .tensors(reached.map(\.gradient)))
+      var sums: [Tensor] = []
+      var terms: [Tensor] = []
+      for ((pair, _), gradient) in zip(reached, converted) {
+        if let sum = pair.tensor.gradient {
+          sums.append(sum)
+          terms.append(gradient)
+        } else {
+          try pair.tensor.setGradient(gradient)
+        }
+      }
+      if !sums.isEmpty { try Ops.add.run(.tensors(sums), .tensors(terms)) }
+    }
+  }
+}
+
+extension Variables {
+  /// Runs a step's passes forward and backward, computing in `dtype`.
+  ///
+  /// The trained tensors are converted to it all at once, and the gradients back; they are those that the layers'
+  /// own conversions would give, to the bit. Gradients that a tensor has are added to.
+  ///
+  /// - Parameter dtype: of the images that the network is given.
+  public func computing<Result>(in dtype: DType, _ body: () throws -> Result) throws -> Result {
+    dtype == .float32 ? try body() : try copies.use(dtype, body)
+  }
+}
