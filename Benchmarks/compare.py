@@ -3,9 +3,11 @@
 The machines that this runs on are shared, so times drift: all contestants of a
 work take turns, once a round, and what counts is the ratio within each round
 to whichever of PyTorch's ways was the fastest over all rounds. Writes
-Benchmarks/RESULTS.md.
+Benchmarks/RESULTS.md, or with --device cuda Benchmarks/RESULTS-cuda.md.
 
-Contestants in bfloat16 take part where the processor multiplies it.
+Contestants in bfloat16 take part where the processor multiplies it. On CUDA
+those are the only ones; PyTorch's processes live through all rounds there,
+since they take long to start and to compile.
 """
 
 import argparse
@@ -54,6 +56,7 @@ class Work:
     steps: int = 10
     rounds: int = 0  # 0: as asked
     warmup: int = 3
+    device: str = "cpu"
     # The model whose arithmetic is counted, and the share of the ceiling that is aimed at.
     share_aim: float = 0.0
 
@@ -131,17 +134,44 @@ WORKS = {
     ),
 }
 
+def on_cuda(title, options, **rest):
+    """A training step in bfloat16 on CUDA, with PyTorch's ways to do it."""
+    tuned = ["--precision", "bf16", "--layout", "channels_last", "--fused"]
+    contestants = [
+        Contestant("PyTorch, bf16 autocast, channels-last", tuned),
+        Contestant("PyTorch, bf16 autocast, channels-last, compiled", [*tuned, "--compile"]),
+        Contestant("Collapse, bf16", ["--precision", "bf16"], ours=True),
+    ]
+    return Work(title, "train", options, contestants, steps=20, warmup=10, device="cuda", **rest)
+
+
+CUDA_WORKS = {
+    "wrn": on_cuda(
+        "Training step, WRN-40-10, batch 128", ["--model", "wrn-40-10", "--batch", "128"], aims=[Aim(1.15)],
+        share_aim=0.80,
+    ),
+    "vit": on_cuda(
+        "Training step, ViT-B/4, batch 128, AdamW",
+        ["--model", "vit-b-4", "--batch", "128", "--optimizer", "adamw"], aims=[Aim(1.5)], share_aim=0.65,
+    ),
+}
+
 CEILING = """
 import json, sys, time, torch
-a, b = (torch.randn(2048, 2048).to(getattr(torch, sys.argv[1])) for _ in range(2))
-a @ b
-best = 0
-for _ in range(5):
-    start = time.perf_counter()
-    for _ in range(4):
-        a @ b
-    best = max(best, 4 * 2 * 2048**3 / (time.perf_counter() - start))
-print(best)
+dtype, device, size = getattr(torch, sys.argv[1]), sys.argv[2], int(sys.argv[3])
+wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+for _ in sys.stdin:
+    a @ b
+    wait()
+    best = 0
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(4):
+            a @ b
+        wait()
+        best = max(best, 4 * 2 * size**3 / (time.perf_counter() - start))
+    print(json.dumps({"operations_per_second": best}), flush=True)
 """
 
 ARITHMETIC = """
@@ -164,14 +194,20 @@ def has_bf16():
     return any(f" {flag}" in flags for flag in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def measure(work, contestant):
+def command_of(work, contestant, program):
     if contestant.ours:
-        command = [str(COLLAPSE), "benchmark", work.kind, "--device", "cpu"]
+        command = [str(program), "benchmark", work.kind, "--device", work.device]
     else:
-        command = [sys.executable, str(STEP), "--work", work.kind]
+        command = [sys.executable, str(STEP), "--work", work.kind, "--device", work.device]
     command += work.options + contestant.options
-    command += ["--steps", str(work.steps), "--warmup", str(work.warmup), "--json"]
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return command + ["--steps", str(work.steps), "--warmup", str(work.warmup), "--json"]
+
+
+def measure(work, contestant, program):
+    """What one process says of its steps; None if it fails."""
+    run = subprocess.run(
+        command_of(work, contestant, program), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     output = run.stdout
     if run.returncode != 0:
         reason = run.stderr.decode(errors="replace").strip().splitlines()[-1:]
@@ -181,6 +217,55 @@ def measure(work, contestant):
         return None
     # torch.compile may print before the result.
     return json.loads(output if contestant.ours else output.splitlines()[-1])
+
+
+class Server:
+    """A process that measures whenever it is asked to."""
+
+    def __init__(self, name, command):
+        self.name = name
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+    def measure(self):
+        """What it says; None if it has ended."""
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+            for line in self.process.stdout:
+                # torch.compile may print before the result.
+                if line.startswith("{"):
+                    return json.loads(line)
+        except BrokenPipeError:
+            pass
+        log(f"{self.name} failed with status {self.process.wait()}")
+        return None
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Servers:
+    """The processes of a work that live through all its rounds."""
+
+    def __init__(self, work, bf16):
+        self.contestants = {}
+        if work.device != "cpu":
+            for contestant in work.contestants:
+                if not contestant.ours:
+                    command = [*command_of(work, contestant, None), "--serve"]
+                    self.contestants[contestant.name] = Server(contestant.name, command)
+        self.ceilings = {}
+        if work.share_aim:
+            size = "2048" if work.device == "cpu" else "8192"
+            precisions = {"float32": work.device == "cpu", "bfloat16": bf16}
+            for precision in (name for name, is_used in precisions.items() if is_used):
+                command = [sys.executable, "-c", CEILING, precision, work.device, size]
+                self.ceilings[precision] = Server(f"the {precision} ceiling", command)
+
+    def stop(self):
+        for server in [*self.contestants.values(), *self.ceilings.values()]:
+            server.stop()
 
 
 def python(script, *arguments):
@@ -213,19 +298,27 @@ def log(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def peak_memory(result):
+    """On CUDA the device's, of tensors alone; elsewhere the process's."""
+    return result.get("peak_device_memory_bytes") or result["peak_memory_bytes"]
+
+
 class Results:
     """What all rounds of one work gave."""
 
-    def __init__(self, work, rounds, bf16):
+    def __init__(self, work, servers, arguments, bf16):
         self.work = work
         contestants = [c for c in work.contestants if bf16 or not c.bf16]
-        self.rounds = work.rounds or rounds
+        self.rounds = work.rounds or arguments.rounds
         self.results = {c.name: [] for c in contestants}
-        self.ceilings = {"float32": [], "bfloat16": []} if bf16 else {"float32": []}
+        self.ceilings = {precision: [] for precision in servers.ceilings}
         failed = set()
         for index in range(self.rounds):
             for contestant in contestants:
-                result = None if contestant.name in failed else measure(work, contestant)
+                if contestant.name in failed:
+                    continue
+                server = servers.contestants.get(contestant.name)
+                result = server.measure() if server else measure(work, contestant, arguments.program)
                 if result is None:
                     # Not every machine can compile, or has the memory.
                     failed.add(contestant.name)
@@ -233,9 +326,11 @@ class Results:
                 self.results[contestant.name].append(result)
                 rate = result["images_per_second"]
                 log(f"{work.title}, {index + 1}/{self.rounds}: {contestant.name}: {rate:.1f} images/s")
-            if work.share_aim:
-                for precision, found in self.ceilings.items():
-                    found.append(python(CEILING, precision))
+            for precision, found in self.ceilings.items():
+                answer = servers.ceilings[precision].measure()
+                if answer is None:
+                    sys.exit(1)
+                found.append(answer["operations_per_second"])
         self.contestants = [c for c in contestants if c.name not in failed]
         self.failed = sorted(failed)
 
@@ -254,7 +349,7 @@ class Results:
         lines = [f"### {self.work.title}", "", "| contestant | images/s | peak memory, MB |", "|---|---|---|"]
         for name in (c.name for c in self.contestants):
             results = self.results[name]
-            memory = [result["peak_memory_bytes"] / 1e6 for result in results]
+            memory = [peak_memory(result) / 1e6 for result in results]
             lines.append(f"| {name} | {spread(self.rates(name), 1)} | {spread(memory, 0)} |")
         return lines + [f"\nFailed here: {'; '.join(self.failed)}." for _ in self.failed[:1]] + [""]
 
@@ -279,46 +374,75 @@ class Results:
             inputs = [result["input_share"] for result in self.results[ours]]
             reached = statistics.median(inputs) <= 0.03
             rows.append((self.work.title, "share that is not the network", spread(inputs, 3), "≤ 0.03", reached))
-        if not self.work.aims:
+        if not self.work.aims or self.work.device != "cpu":
             peaks = {c.ours: 0 for c in self.contestants}
             for mine in peaks:
                 names = [c.name for c in self.contestants if c.ours == mine]
-                peaks[mine] = min(self.results[name][0]["peak_memory_bytes"] for name in names)
+                peaks[mine] = min(peak_memory(self.results[name][0]) for name in names)
             ratio = peaks[True] / peaks[False]
             rows.append((self.work.title, "peak memory / PyTorch's least", f"{ratio:.2f}", "≤ 1", ratio <= 1))
         return rows
 
 
-def start_times(count=20):
+@functools.cache
+def start_times(program, count=20):
     """Milliseconds that `collapse --help` takes."""
     times = []
     for _ in range(count):
         start = time.perf_counter()
-        subprocess.run([str(COLLAPSE), "--help"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([str(program), "--help"], check=True, stdout=subprocess.DEVNULL)
         times.append(1e3 * (time.perf_counter() - start))
-    return times
+    return tuple(times)
+
+
+def commit():
+    try:
+        return text_of(["git", "describe", "--always", "--dirty"])
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"  # a copy without its history
+
+
+def conditions(arguments, bf16):
+    """What the numbers depend on, as lines of a list."""
+    torch = text_of([sys.executable, "-c", "import torch; print(torch.__version__)"])
+    lines = [
+        f"- {datetime.date.today().isoformat()}, commit {commit()}, PyTorch {torch}",
+        f"- {processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+    ]
+    if arguments.device == "cpu":
+        lines += [
+            "- the processor multiplies bfloat16" if bf16 else
+            "- the processor has no bfloat16 products, so that everything is in float32 here; the aims were set for\n"
+            "  machines that have them",
+            f"- {arguments.rounds} rounds in which the contestants take turns, a process each; the figures of a process are\n"
+            "  from its median step; medians over rounds (least to most). WRN-40-10 and ViT-B/4: one round of one step,\n"
+            "  for their memory",
+        ]
+    else:
+        name = text_of([sys.executable, "-c", "import torch; print(torch.cuda.get_device_name())"])
+        lines += [
+            f"- {name}; bfloat16; optimisers fused and cuDNN's kernels chosen by trial in PyTorch, deterministic here",
+            f"- {arguments.rounds} rounds in which the contestants take turns; each time from the median of 20 steps that are\n"
+            "  waited for one by one; medians over rounds (least to most). Memory is the device's, of tensors",
+        ]
+    return lines + [
+        "- 32×32×3 images, ten classes; a training step is crop, flip, normalisation, mixup, forward, backward, update"
+    ]
 
 
 def report(all_results, arguments, bf16):
     rows = [row for results in all_results for row in results.verdicts()]
-    starts = start_times()
-    rows.append(("`collapse --help`", "ms", spread(starts, 1), "≤ 30", statistics.median(starts) <= 30))
-    torch = text_of([sys.executable, "-c", "import torch; print(torch.__version__)"])
-    commit = text_of(["git", "describe", "--always", "--dirty"])
+    if arguments.device == "cpu":
+        starts = start_times(arguments.program)
+        rows.append(("`collapse --help`", "ms", spread(starts, 1), "≤ 30", statistics.median(starts) <= 30))
     lines = [
-        "# Speed and memory beside PyTorch",
+        "# Speed and memory beside PyTorch" + (", on CUDA" if arguments.device == "cuda" else ""),
         "",
-        "Written by `make benchmark`; the numbers of one machine on one day.",
+        "Written by `make benchmark`; the numbers of one machine on one day."
+        if arguments.device == "cpu" else
+        "Written by `Benchmarks/run training --device cuda`; the numbers of one machine on one day.",
         "",
-        f"- {datetime.date.today().isoformat()}, commit {commit}, PyTorch {torch}",
-        f"- {processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        "- the processor multiplies bfloat16" if bf16 else
-        "- the processor has no bfloat16 products, so that everything is in float32 here; the aims were set for\n"
-        "  machines that have them",
-        f"- {arguments.rounds} rounds in which the contestants take turns, a process each; the figures of a process are\n"
-        "  from its median step; medians over rounds (least to most). WRN-40-10 and ViT-B/4: one round of one step,\n"
-        "  for their memory",
-        "- 32×32×3 images, ten classes; a training step is crop, flip, normalisation, mixup, forward, backward, update",
+        *conditions(arguments, bf16),
         "",
         "| work | measure | found | aim | |",
         "|---|---|---|---|---|",
@@ -334,16 +458,32 @@ def report(all_results, arguments, bf16):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--works", nargs="+", choices=list(WORKS), default=list(WORKS))
-    parser.add_argument("--output", type=Path, default=ROOT / "Benchmarks" / "RESULTS.md")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--works", nargs="+", help="some of the comparisons, by their names in this file")
+    parser.add_argument("--program", type=Path, default=COLLAPSE, help="the collapse program")
+    parser.add_argument("--output", type=Path, help="where the table goes")
     arguments = parser.parse_args()
-    bf16 = has_bf16()
+    works = WORKS if arguments.device == "cpu" else CUDA_WORKS
+    chosen = arguments.works or list(works)
+    if unknown := [name for name in chosen if name not in works]:
+        parser.error(f"--works: there is no {unknown[0]} for {arguments.device}; there are {', '.join(works)}")
+    results = "RESULTS.md" if arguments.device == "cpu" else "RESULTS-cuda.md"
+    output = arguments.output or ROOT / "Benchmarks" / results
+    bf16 = arguments.device == "cuda" or has_bf16()
+    # On CUDA all start at once, since each compiles for a minute; where processors compute, they would be in the way.
+    running = {name: Servers(works[name], bf16) for name in chosen} if arguments.device == "cuda" else {}
     all_results = []
-    for name in arguments.works:
-        all_results.append(Results(WORKS[name], arguments.rounds, bf16))
-        # After each work, so that a run that is broken off leaves what it has measured.
-        table, missed = report(all_results, arguments, bf16)
-        arguments.output.write_text(table)
+    try:
+        for name in chosen:
+            running[name] = running.get(name) or Servers(works[name], bf16)
+            all_results.append(Results(works[name], running[name], arguments, bf16))
+            running.pop(name).stop()
+            # After each work, so that a run that is broken off leaves what it has measured.
+            table, missed = report(all_results, arguments, bf16)
+            output.write_text(table)
+    finally:
+        for servers in running.values():
+            servers.stop()
     print(table)
     if missed:
         sys.exit("missed: " + "; ".join(missed))

@@ -61,6 +61,7 @@ def parse_arguments():
     parser.add_argument("--compile", action="store_true", help="torch.compile the model")
     parser.add_argument("--work", choices=("train", "evaluate", "capture"), default="train")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--serve", action="store_true", help="measure anew for each line of input")
     parser.add_argument("--json", action="store_true", help="print the JSON line alone")
     return parser.parse_args()
 
@@ -134,15 +135,10 @@ class Work:
         return self.outputs(torch.lerp(second, first, weights))[0].float()
 
 
-def main():
-    arguments = parse_arguments()
-    if arguments.threads > 0:
-        torch.set_num_threads(arguments.threads)
-    torch.manual_seed(arguments.seed)
-    work = Work(arguments)
-    step = getattr(work, arguments.work)
-    synchronise = torch.cuda.synchronize if arguments.device.startswith("cuda") else lambda: None
-
+def measurement(arguments, step):
+    """What the timed steps took, after the warm-up."""
+    cuda = arguments.device.startswith("cuda")
+    synchronise = torch.cuda.synchronize if cuda else lambda: None
     for _ in range(arguments.warmup):
         step()
     synchronise()
@@ -162,9 +158,23 @@ def main():
         "peak_memory_bytes": peak_memory_bytes(),
         "torch": torch.__version__,
     }
-    if arguments.device.startswith("cuda"):
+    if cuda:
         result["peak_device_memory_bytes"] = torch.cuda.max_memory_allocated()
-    print(json.dumps(result))
+    return result
+
+
+def main():
+    arguments = parse_arguments()
+    if arguments.threads > 0:
+        torch.set_num_threads(arguments.threads)
+    # All but the default have what is tuned, as elsewhere.
+    torch.backends.cudnn.benchmark = arguments.fused
+    torch.manual_seed(arguments.seed)
+    step = getattr(Work(arguments), arguments.work)
+    if arguments.serve:
+        measurement(arguments, step)  # compiled and chosen by the time that the first is asked for
+    for _ in sys.stdin if arguments.serve else [None]:
+        print(json.dumps(measurement(arguments, step)), flush=True)
 
 
 if __name__ == "__main__":

@@ -77,12 +77,12 @@ class Normalisation:
         moments = []
         values = torch.arange(256, dtype=torch.float64) / 255
         for channel in range(images.shape[1]):
-            counts = torch.bincount(images[:, channel].flatten(), minlength=256).double()
+            counts = torch.bincount(images[:, channel].flatten().cpu(), minlength=256).double()
             share = counts / counts.sum()
             mean = (share * values).sum()
             moments.append((mean, (share * (values - mean) ** 2).sum().sqrt()))
-        self.mean = torch.tensor([m for m, _ in moments]).float().view(1, -1, 1, 1)
-        self.deviation = torch.tensor([d for _, d in moments]).float().view(1, -1, 1, 1)
+        self.mean = torch.tensor([m for m, _ in moments]).float().view(1, -1, 1, 1).to(images.device)
+        self.deviation = torch.tensor([d for _, d in moments]).float().view(1, -1, 1, 1).to(images.device)
 
     def __call__(self, images):
         return images.float().div_(255).sub_(self.mean).div_(self.deviation)
@@ -105,7 +105,8 @@ def learning_rate(arguments, epoch, step, total_steps):
 
 
 def autocast(arguments):
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=arguments.precision == "bf16")
+    kind = arguments.device.split(":")[0]
+    return torch.autocast(kind, dtype=torch.bfloat16, enabled=arguments.precision == "bf16")
 
 
 def initialise(model):
@@ -143,7 +144,7 @@ def keep(path, model, optimizer, epoch, mean_loss):
 
 def restore(path, model, optimizer):
     """Reads it again; returns the epochs done and the mean loss of the last."""
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"])
@@ -169,7 +170,7 @@ def train(arguments, model, images, labels, normalise, report=None):
         step = first * steps_per_epoch
     for epoch in range(first, arguments.epochs):
         start = time.perf_counter()
-        order = torch.randperm(len(images))
+        order = torch.randperm(len(images)).to(images.device)
         total_loss = 0.0
         for i in range(steps_per_epoch):
             for group in optimizer.param_groups:
@@ -181,7 +182,7 @@ def train(arguments, model, images, labels, normalise, report=None):
             x = normalise(x)
             if arguments.mixup:
                 weight = beta.sample().item()
-                partner = torch.randperm(batch)
+                partner = torch.randperm(batch).to(images.device)
                 x = torch.lerp(x[partner], x, weight)
                 t = torch.lerp(t[partner], t, weight)
             with autocast(arguments):
@@ -190,9 +191,9 @@ def train(arguments, model, images, labels, normalise, report=None):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            total_loss += loss.item()
+            total_loss += loss.detach()
             step += 1
-        mean_loss = total_loss / steps_per_epoch
+        mean_loss = float(total_loss) / steps_per_epoch
         if arguments.checkpoint:
             keep(arguments.checkpoint, model, optimizer, epoch + 1, mean_loss)
         if report is not None:
@@ -231,10 +232,10 @@ def same_class_features(arguments, model, images, labels, normalise):
     first, second = [], []
     for c in range(classes):
         members = (labels == c).nonzero().squeeze(1)
-        first.append(members[torch.randint(len(members), (PAIRS_PER_CLASS,))])
-        second.append(members[torch.randint(len(members), (PAIRS_PER_CLASS,))])
+        for side in (first, second):
+            side.append(members[torch.randint(len(members), (PAIRS_PER_CLASS,)).to(labels.device)])
     first, second = torch.stack(first, dim=1), torch.stack(second, dim=1)
-    weights = torch.rand(PAIRS_PER_CLASS, classes)
+    weights = torch.rand(PAIRS_PER_CLASS, classes).to(images.device)
 
     features = []
     rows = max(1, arguments.batch // classes)
@@ -287,6 +288,7 @@ def parse_arguments(values=None):
     parser.add_argument("--no-mixup", dest="mixup", action="store_false")
     parser.add_argument("--augment", choices=("crop-flip", "none"), default="crop-flip")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="0: as PyTorch chooses")
     parser.add_argument("--checkpoint", help="kept after each epoch; gone on from if it is there")
     parser.add_argument("--seed", type=int, default=0)
@@ -306,10 +308,11 @@ def prepare(arguments):
     torch.manual_seed(arguments.seed)
     images, labels = read_split(arguments.data, "train", arguments.classes, arguments.train_limit)
     test = read_split(arguments.data, "test", arguments.classes)
+    images, labels, *test = (part.to(arguments.device) for part in (images, labels, *test))
     model = make_model(arguments, images.shape[2], images.shape[1], len(arguments.classes))
     if arguments.model.startswith("vit"):
         initialise(model)
-    return model.to(memory_format=torch.channels_last), (images, labels), test
+    return model.to(arguments.device, memory_format=torch.channels_last), (images, labels), test
 
 
 def main():
