@@ -134,6 +134,7 @@ WORKS = {
     ),
 }
 
+
 def on_cuda(title, options, **rest):
     """A training step in bfloat16 on CUDA, with PyTorch's ways to do it."""
     tuned = ["--precision", "bf16", "--layout", "channels_last", "--fused"]
@@ -161,6 +162,7 @@ import json, sys, time, torch
 dtype, device, size = getattr(torch, sys.argv[1]), sys.argv[2], int(sys.argv[3])
 wait = torch.cuda.synchronize if device == "cuda" else lambda: None
 a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+print("ready", flush=True)
 for _ in sys.stdin:
     a @ b
     wait()
@@ -226,6 +228,12 @@ class Server:
         self.name = name
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
+    def wait(self):
+        """Until it is ready to measure, or has ended."""
+        for line in self.process.stdout:
+            if line.strip() == "ready":
+                return
+
     def measure(self):
         """What it says; None if it has ended."""
         try:
@@ -262,6 +270,10 @@ class Servers:
             for precision in (name for name, is_used in precisions.items() if is_used):
                 command = [sys.executable, "-c", CEILING, precision, work.device, size]
                 self.ceilings[precision] = Server(f"the {precision} ceiling", command)
+
+    def wait(self):
+        for server in [*self.contestants.values(), *self.ceilings.values()]:
+            server.wait()
 
     def stop(self):
         for server in [*self.contestants.values(), *self.ceilings.values()]:
@@ -470,12 +482,18 @@ def main():
     results = "RESULTS.md" if arguments.device == "cpu" else "RESULTS-cuda.md"
     output = arguments.output or ROOT / "Benchmarks" / results
     bf16 = arguments.device == "cuda" or has_bf16()
-    # On CUDA all start at once, since each compiles for a minute; where processors compute, they would be in the way.
-    running = {name: Servers(works[name], bf16) for name in chosen} if arguments.device == "cuda" else {}
+    running = {}
     all_results = []
     try:
+        # On CUDA all start at once, since each compiles for a minute; where processors compute, they would be in the way.
+        for name in chosen if arguments.device == "cuda" else []:
+            running[name] = Servers(works[name], bf16)
+        for servers in running.values():
+            servers.wait()
         for name in chosen:
-            running[name] = running.get(name) or Servers(works[name], bf16)
+            if name not in running:
+                running[name] = Servers(works[name], bf16)
+                running[name].wait()
             all_results.append(Results(works[name], running[name], arguments, bf16))
             running.pop(name).stop()
             # After each work, so that a run that is broken off leaves what it has measured.

@@ -172,7 +172,8 @@ def main():
     torch.manual_seed(arguments.seed)
     step = getattr(Work(arguments), arguments.work)
     if arguments.serve:
-        measurement(arguments, step)  # compiled and chosen by the time that the first is asked for
+        measurement(arguments, step)  # by then it is compiled, and kernels are chosen
+        print("ready", flush=True)
     for _ in sys.stdin if arguments.serve else [None]:
         print(json.dumps(measurement(arguments, step)), flush=True)
 

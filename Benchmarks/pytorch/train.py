@@ -134,6 +134,7 @@ def keep(path, model, optimizer, epoch, mean_loss):
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "random": torch.get_rng_state(),
+        "device_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "epoch": epoch,
         "mean_loss": mean_loss,
     }
@@ -148,6 +149,8 @@ def restore(path, model, optimizer):
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"])
+    if state.get("device_random"):
+        torch.cuda.set_rng_state_all(state["device_random"])
     return state["epoch"], state["mean_loss"]
 
 
@@ -191,7 +194,7 @@ def train(arguments, model, images, labels, normalise, report=None):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            total_loss += loss.detach()
+            total_loss += loss.detach().double()
             step += 1
         mean_loss = float(total_loss) / steps_per_epoch
         if arguments.checkpoint:

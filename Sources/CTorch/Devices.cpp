@@ -20,16 +20,18 @@ extern "C" ct_error ct_set_thread_count(int32_t threads) {
 }
 
 extern "C" bool ct_cuda_load(void) {
-  // RTLD_GLOBAL, so that the library's registrations find the loaded libtorch_cpu.
-  static const bool opened = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr;
-  if (!opened) return false;
-  bool available = false;
-  ct_string_free(shim::guarded([&] {
-    available = at::hasCUDA();
-    // float32 is to mean float32: by default convolutions would round their operands to TF32's ten bits.
-    if (available) at::globalContext().setAllowTF32CuDNN(false);
-  }));
-  return available;
+  static const bool is_available = [] {
+    // RTLD_GLOBAL, so that the library's registrations find the loaded libtorch_cpu.
+    if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) return false;
+    bool found = false;
+    ct_string_free(shim::guarded([&] {
+      // float32 is to mean float32: by default convolutions would round their operands to TF32's ten bits.
+      at::globalContext().setAllowTF32CuDNN(false);
+      found = at::hasCUDA();
+    }));
+    return found;
+  }();
+  return is_available;
 }
 
 extern "C" int32_t ct_cuda_device_count(void) {

@@ -33,7 +33,7 @@ extern "C" ct_error ct_tensors_like(const ct_tensor *tensors, size_t count, ct_t
     std::vector<at::Tensor> made;
     made.reserve(count);
     for (size_t i = 0; i < count; i++) made.push_back(at::empty_like(tensors[i]->value));
-    // Only when nothing can fail any more, so that none is lost.
+    // Only when all are there, so that none is lost.
     for (size_t i = 0; i < count; i++) results[i] = shim::own(std::move(made[i]));
   });
 }

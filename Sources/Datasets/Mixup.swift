@@ -38,7 +38,7 @@ public struct MixingPlan: Sendable, Equatable {
     Self.blend(a, b, Tensor(lambdas.map(Float.init), device: a.device))
   }
 
-  /// The plan for several batches that are mixed alike on a device.
+  /// The plan for several batches that are mixed alike, all of them on this device.
   public func placed(on device: Device) -> Placed {
     Placed(
       plan: self, lambdas: Tensor(lambdas.map(Float.init), device: device),

@@ -39,7 +39,7 @@ public struct Normalization: Sendable, Equatable {
   /// N×H×W×C bytes to N×C×H×W numbers in `float32`, channels-last in memory.
   public func callAsFunction(_ images: Tensor) -> Tensor { placed(on: images.device)(images) }
 
-  /// The same for many batches on a device.
+  /// The same for many batches, all of them on this device.
   public func placed(on device: Device) -> Placed {
     Placed(
       scale: Tensor(deviation.map { Float(1 / (255 * $0)) }, device: device),

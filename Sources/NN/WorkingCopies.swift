@@ -30,6 +30,8 @@ final class WorkingCopies {
     if let pair = pairs[tensor.identity] { return pair.copy }
     let values = tensor.detached()
     let copy = withoutGradients { values.to(dtype) }.requiringGradient()
+    // For lack of memory, say: the next step tries again.
+    guard copy.failure == nil else { return copy }
     pairs[tensor.identity] = Pair(tensor: tensor, values: values, copy: copy)
     return copy
   }
@@ -38,6 +40,8 @@ final class WorkingCopies {
   /// these have.
   func use<Result>(_ dtype: DType, _ body: () throws -> Result) throws -> Result {
     precondition(self.dtype == nil, "copies are in use")
+    // Of a backward pass after the last use, which has come too late.
+    removeGradients()
     if pairs.values.first.map({ $0.copy.dtype != dtype }) == true { pairs = [:] }
     let known = Array(pairs.values)
     if !known.isEmpty {
@@ -48,13 +52,15 @@ final class WorkingCopies {
     self.dtype = dtype
     defer {
       self.dtype = nil
-      // Those of passes that failed, which the next ones would be added to.
-      for pair in pairs.values { try? pair.copy.setGradient(nil) }
+      // Also those of passes that failed, which the next ones would be added to.
+      removeGradients()
     }
     let result = try body()
     try passGradients()
     return result
   }
+
+  private func removeGradients() { for pair in pairs.values { try? pair.copy.setGradient(nil) } }
 
   private func passGradients() throws {
     let reached = pairs.values.compactMap { pair in pair.copy.gradient.map { (pair: pair, gradient: $0) } }
@@ -80,10 +86,14 @@ final class WorkingCopies {
 extension Variables {
   /// Runs a step's passes forward and backward, computing in `dtype`.
   ///
-  /// The trained tensors are converted to it all at once, and the gradients back; they are those that the layers'
-  /// own conversions would give, to the bit. Gradients that a tensor has are added to.
+  /// The trained tensors are converted to it all at once, before, and their gradients back, after. These are what the
+  /// layers' own conversions would give, to the bit, for a network that uses each tensor once and a body that runs one
+  /// backward pass; more are summed in `dtype`. Gradients that a tensor has are added to.
   ///
-  /// - Parameter dtype: of the images that the network is given.
+  /// - Parameters:
+  ///   - dtype: of the images that the network is given; with `float32` there is nothing to convert.
+  ///   - body: both passes; it does not change the tensors, nor call this again.
+  /// - Throws: what `body` throws, and then no gradient is added; `TorchError` if a conversion fails.
   public func computing<Result>(in dtype: DType, _ body: () throws -> Result) throws -> Result {
     dtype == .float32 ? try body() : try copies.use(dtype, body)
   }

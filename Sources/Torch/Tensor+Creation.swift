@@ -35,6 +35,8 @@ extension Tensor {
   public static func uninitialized(like other: Tensor) -> Tensor { Ops.emptyLike(.tensor(other)) }
 
   /// Such a tensor for each of many, in less time than one by one.
+  ///
+  /// - Throws: `TorchError` if one of them has failed, or there is no memory.
   public static func uninitialized(like others: [Tensor]) throws -> [Tensor] {
     let handles: [ct_tensor?] = try others.map { try $0.checkedHandle() }
     var made = [ct_tensor?](repeating: nil, count: handles.count)

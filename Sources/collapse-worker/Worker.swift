@@ -17,8 +17,6 @@ import Training
 @main struct Worker {
   static func main() {
     Interruption.install()
-    // cuBLAS reads this when it is opened; without it, its sums are not reproducible.
-    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0)
     do {
       let request = try decodedRequest()
       // For memory debuggers, and to see what our own is worth.

@@ -184,6 +184,10 @@ import Testing
     let result = try run("doctor")
     #expect(result.status == 0, "\(result.output)")
     #expect(result.output.contains("ok       libtorch: 2."))
+    // Found in this process, too, whatever it asks libtorch first.
+    let files = ["/dev/nvidia0", ProgramRunner.repository + "/.collapse/libtorch/lib/libtorch_cuda.so"]
+    let hasDevice = files.allSatisfy(FileManager.default.fileExists)
+    #expect(result.output.contains("CUDA device(s)") == hasDevice)
     // A Python environment stands for the libtorch in it.
     let environment = ["COLLAPSE_LIBTORCH": ProgramRunner.repository + "/.collapse/venv"]
     if FileManager.default.isExecutableFile(atPath: Self.python) {

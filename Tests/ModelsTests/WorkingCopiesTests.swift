@@ -81,6 +81,29 @@ import Torch
     try expectEqual(copied, plain, "after a failure")
   }
 
+  /// Within a step each tensor has one copy, which the next step finds with the tensor's new elements.
+  @Test func oneCopyATensor() throws {
+    let variables = try Variables(seed: 0, device: device)
+    let weight = variables.root.parameter("w", [3], .constant(1))
+    let frozen = variables.root.buffer("b", [3], .constant(1))
+    func copy(_ tensor: Tensor) -> Tensor { variables.root.converted(tensor, to: .bfloat16) }
+    let first = try variables.computing(in: .bfloat16) {
+      // Kept, so that no identity is given out again.
+      let found = [copy(weight), copy(weight), withoutGradients { copy(weight) }, copy(frozen), copy(frozen)]
+      #expect(found[0].identity == found[1].identity && Set(found.map(\.identity)).count == 4)
+      return copy(weight)
+    }
+    let outside = [copy(weight), copy(weight), first]
+    #expect(Set(outside.map(\.identity)).count == 3)
+    try withoutGradients { try weight.scaleInPlace(3) }
+    let second = try variables.computing(in: .bfloat16) { copy(weight) }
+    #expect(try first.identity == second.identity && second.array(Float.self) == [3, 3, 3])
+    // A backward pass that comes too late is no part of the next step.
+    try second.sum().backward()
+    try variables.computing(in: .bfloat16) { try (copy(weight) * 2).sum().backward() }
+    #expect(try weight.gradient?.array(Float.self) == [2, 2, 2])
+  }
+
   @Test func freesEverything() throws {
     let model = try model("wrn-10-1")
     func step() throws {
