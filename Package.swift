@@ -41,7 +41,7 @@ let package = Package(
       ]),
     // Optimised also in debug builds, which the tests run: they would be a hundred times slower.
     .target(name: "CKernels", cxxSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-Wno-psabi"])]),
-    module("Safetensors"),
+    module("Safetensors", ["SystemTools"]),
     module("Arrays", ["Safetensors", "SystemTools"]),
     module("Randomness"),
     module("SystemTools"),
@@ -49,7 +49,7 @@ let package = Package(
     module("Theory", ["Randomness"]),
     .target(
       name: "Experiment",
-      dependencies: ["Safetensors", .product(name: "Yams", package: "Yams")],
+      dependencies: ["SystemTools", .product(name: "Yams", package: "Yams")],
       resources: [.embedInCode("Presets")], swiftSettings: strict),
     module("Figures", ["Experiment", "Randomness", "Safetensors", "SystemTools", "Theory"]),
     .target(
@@ -101,7 +101,7 @@ let package = Package(
       "GeometryTests", ["Geometry", "Figures", "Randomness", "Safetensors", "Theory", "Torch"],
       fixtures: true),
     tests("ReproductionTests", ["Reproduction", "Experiment", "TestSupport"]),
-    tests("SafetensorsTests", ["Safetensors"]),
+    tests("SafetensorsTests", ["Safetensors", "SystemTools"]),
     tests("ExperimentTests", ["Experiment"]),
     tests("NNTests", ["CKernels", "NN", "Torch"], fixtures: true),
     tests("ModelsTests", ["Models", "NN", "Torch"], fixtures: true),
@@ -112,6 +112,7 @@ let package = Package(
         "Training", "Datasets", "Experiment", "Geometry", "NN", "Randomness", "TestSupport", "Theory",
         "Torch",
       ]),
+    tests("SystemToolsTests", ["SystemTools", "TestSupport"]),
     tests("TensorBoardTests", ["TensorBoard", "TestSupport"]),
     tests("TheoryTests", ["Theory", "Randomness"], fixtures: true),
     tests("TorchTests", ["Torch"], fixtures: true),

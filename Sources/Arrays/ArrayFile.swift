@@ -53,6 +53,7 @@ public struct ArrayFile: Sendable {
     let contents: SafetensorsFile
     do {
       contents = try SafetensorsFile(path: path)
+      try contents.checkIntegrity()
     } catch let error as SafetensorsError {
       throw ArrayError(
         file: path, reason: error.reason + " (read as safetensors; npz and npy can be read, too)")

@@ -78,7 +78,7 @@ enum NumPyArchive {
 
   private static func python(_ script: String, _ arguments: [String], file: String) throws -> Data {
     let python = try Python.find(for: "read npz archives")
-    let output = try Tool.run(python, ["-I", "-c", script] + arguments)
+    let output = try Python.run(python, script, arguments)
     guard output.status == 0 else {
       let why = output.standardError.split(separator: "\n").last { !$0.isEmpty } ?? "Python failed"
       throw ArrayError(file: file, reason: "could not be read as an npz archive (\(why))")

@@ -38,7 +38,7 @@ struct ImageDecoder {
     return try DataCache.withStaging { staging in
       let pixels = "\(staging)/pixels"
       let list = Data(paths.joined(separator: "\0").utf8)
-      let output = try Tool.run(python, ["-c", Self.script, pixels, "\(size)"], input: list) {
+      let output = try Python.run(python, Self.script, [pixels, "\(size)"], input: list) {
         let done = (try? String(contentsOfFile: pixels + ".done", encoding: .utf8)).flatMap(Double.init)
         reporting("decoding \(paths.count) images", (done ?? 0) / Double(paths.count))
       }
@@ -66,10 +66,7 @@ struct ImageDecoder {
   /// Reads paths, separated by zero bytes, from its input; writes pixels to the file of its first
   /// argument, and to its output what could not be decoded.
   private static let script = """
-    import sys
-    # The directory in which a user happens to be is no place for modules.
-    sys.path[:] = [path for path in sys.path if path]
-    import json, os
+    import json, os, sys
     from concurrent.futures import ThreadPoolExecutor
     from PIL import Image, ImageOps
     target, side = sys.argv[1], int(sys.argv[2])
@@ -78,9 +75,14 @@ struct ImageDecoder {
     def decode(path):
         try:
             with Image.open(path) as image:
-                if image.mode.startswith("I"):
-                    # 16 bits a pixel; conversion would cut them off at 255.
-                    image = image.point(lambda value: value / 256).convert("L")
+                if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+                    # 16 bits a pixel, of which a conversion would keep what is below 256.
+                    image = image.convert("I").point(lambda value: value / 256).convert("L")
+                elif image.mode == "I":
+                    # 32 bits a pixel are taken as they are, as torchvision does, where that loses nothing.
+                    low, high = image.getextrema()
+                    if low < 0 or high > 255:
+                        return None, "has 32 bits a pixel and values from %d to %d, not 0 to 255" % (low, high)
                 image = image.convert("RGB")
                 if side:
                     image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)

@@ -50,7 +50,7 @@ public struct ImageFolder {
     let all = SourceFiles(joining: [training, test], in: directory)
     let name = URL(fileURLWithPath: directory).lastPathComponent
     let pack = PackedImages(
-      name, of: all, choices: "size \(size), skips \(skipsCorrupt)", reading: "\(classNames)")
+      name, of: all, choices: "size \(size), skips \(skipsCorrupt)", reading: "decoder 2, \(classNames)")
     return try pack.dataset(fresh: verify, reporting: reporting) {
       let (training, test) = try (decoded(splits.0, reporting), decoded(splits.1, reporting))
       let (own, other) = (training.images.images.shape, test.images.images.shape)
@@ -93,7 +93,8 @@ public struct ImageFolder {
   private func classNames(_ training: SourceFiles) throws -> [String] {
     let place = training.directory
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: place)) ?? [])
-      .filter { !$0.hasPrefix(".") && isDirectory("\(place)/\($0)") }.sorted()
+      .filter { !$0.hasPrefix(".") && isDirectory("\(place)/\($0)") }
+      .sorted { $0.precedesByCodePoints($1) }
     guard names.count >= 2 else {
       let found = names.isEmpty ? "no directory of a class" : "one class only, \(names[0])"
       throw DatasetError(.malformed, "\(place) has \(found); a classifier needs two or more.")

@@ -1,5 +1,6 @@
 import Foundation
 import Safetensors
+import SystemTools
 import Torch
 
 /// A data set's pixels, labels and statistics in one file of the cache, so that only the first start
@@ -37,9 +38,7 @@ struct PackedImages {
       try DataCache.makeDirectory("packed")
       try DataCache.withStaging { staging in
         try write(made, to: "\(staging)/pack")
-        guard rename("\(staging)/pack", path) == 0 else {
-          throw SafetensorsError(file: path, reason: String(cString: strerror(errno)))
-        }
+        try Files.replace(path, with: "\(staging)/pack")
       }
     } catch {
       // The next start takes longer; that is all.

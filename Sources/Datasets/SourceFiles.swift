@@ -33,7 +33,7 @@ struct SourceFiles {
     self.directory = directory
     var found: [File] = []
     try Self.walk(directory, "", above: [], &found)
-    files = found.sorted { $0.path < $1.path }
+    files = found.sorted { $0.path.precedesByCodePoints($1.path) }
   }
 
   private struct Identity: Hashable {
@@ -87,6 +87,14 @@ struct SourceFiles {
   /// A number that other files, or other contents as far as size and time tell, would change.
   var stamp: UInt64 {
     files.reduce(Fingerprint()) { $0.adding($1.path).adding($1.size).adding($1.modified) }.value
+  }
+}
+
+extension String {
+  /// Whether this comes before another text in the order of Python's and torchvision's `sorted`, which compares the
+  /// code points of names as they are stored; Swift's own order is that of their composed forms.
+  func precedesByCodePoints(_ other: String) -> Bool {
+    unicodeScalars.lexicographicallyPrecedes(other.unicodeScalars)
   }
 }
 

@@ -10,7 +10,7 @@ public struct CaptureRequest: Codable, Sendable {
   /// Images as they are, instead of mixtures.
   public var plain: Plain?
   /// Empty: drawn, as many as the options say.
-  public var classes: [Configuration.ClassChoice] = []
+  public var classes: [ClassChoice] = []
   /// Of the draw; nil: the run's.
   public var seed: Int?
   public var weights = RunDirectory.Weights.last

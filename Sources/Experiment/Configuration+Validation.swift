@@ -32,7 +32,7 @@ extension Configuration {
       batchSize % gradientAccumulation == 0 && batchSize / gradientAccumulation >= 2, "gradient_accumulation",
       gradientAccumulation, "a divisor of batch_size (\(batchSize)) that leaves parts of 2 or more")
     try require(
-      Set(data.classes.map(\.description)).count == data.classes.count && data.classes.count != 1,
+      Set(data.classes).count == data.classes.count && data.classes.count != 1,
       "data.classes", data.classes, "two or more different classes, or empty for all")
     try require(
       ![.idx, .folder].contains(data.dataset) || !data.path.isEmpty, "data.path", "empty",
@@ -86,8 +86,8 @@ extension Configuration {
     try positive(evaluation.batchSize, "evaluation.batch_size", upTo: 1_000_000)
     try positive(checkpoint.everyEpochs, "checkpoint.every_epochs")
     try require(
-      checkpoint.everyMinutes >= 0 && checkpoint.everyMinutes.isFinite, "checkpoint.every_minutes",
-      checkpoint.everyMinutes, "0 (never within an epoch) or more")
+      (0...1_000_000).contains(checkpoint.everyMinutes), "checkpoint.every_minutes", checkpoint.everyMinutes,
+      "from 0 (never within an epoch) to 1000000")
     try require(
       capture.at.allSatisfy { $0 > 0 && $0 < 1 }, "capture.at", capture.at,
       "fractions of training between 0 and 1")

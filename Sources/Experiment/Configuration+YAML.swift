@@ -37,18 +37,18 @@ extension Configuration {
   /// - Throws: `Failure` for text that is not YAML, keys that don't exist (with the nearest that
   ///   does), values of the wrong type or out of range; each with file and line.
   public init(_ sources: [Source]) throws {
-    var merged = try Node(of: Configuration())
-    let schema = merged
+    var merger = Merger(schema: try Node(of: Configuration()))
+    var merged = merger.schema
     for source in sources {
-      guard let node = try Self.parse(source, schema) else { continue }
-      merged = try Self.merge(node, into: merged, schema: schema, path: [], source: source)
+      guard let node = try Self.parse(source, merger.schema) else { continue }
+      merged = try merger.merge(node, into: merged, source: source)
     }
     do {
       self = try YAMLDecoder().decode(Configuration.self, from: merged)
     } catch let failure as Failure {
       throw failure
-    } catch {
-      throw Failure(.usage, "the configuration cannot be read: \(error)")
+    } catch let error as DecodingError {
+      throw merger.failure(error)
     }
     try validate()
   }
@@ -58,91 +58,13 @@ extension Configuration {
 
   private static func parse(_ source: Source, _ schema: Node) throws -> Node? {
     let leaf = source.keys.reduce(Optional(schema)) { $0?[$1] }
-    if !source.keys.isEmpty, let leaf, isText(leaf) {
+    if !source.keys.isEmpty, let leaf, leaf.isText {
       // What would be YAML's punctuation is a part of a path or a name.
       return source.keys.reversed().reduce(Node(source.text, Tag(.str), .doubleQuoted)) { [Node($1): $0] }
     }
-    do {
-      let node = try Yams.compose(yaml: source.text)
-      if source.keys.isEmpty { return node }
-      return source.keys.reversed().reduce(node ?? Node("")) { [Node($1): $0] }
-    } catch let error as YamlError {
-      let lines = "\(error)".split(separator: "\n").map(String.init)
-      throw Failure(.usage, "\(source.name) is not valid YAML: \(lines.joined(separator: " "))")
-    }
-  }
-
-  /// Whether a key's default is text.
-  private static func isText(_ schema: Node) -> Bool {
-    schema.scalar != nil && schema.bool == nil && schema.float == nil
-  }
-
-  private static func merge(
-    _ node: Node, into base: Node, schema: Node, path: [String], source: Source
-  ) throws -> Node {
-    let place = node.mark.map { "\(source.name):\($0.line)" } ?? source.name
-    let location = source.name.hasPrefix("--set") ? source.name : place
-    guard case .mapping(let known) = schema else {
-      return try checkedLeaf(node, schema: schema, path: path, location: location)
-    }
-    guard case .mapping(let given) = node else {
-      if path.isEmpty, case .scalar(let scalar) = node, scalar.string.isEmpty { return base }
-      let key = path.isEmpty ? "the configuration" : path.joined(separator: ".")
-      let keys = known.keys.compactMap(\.string).joined(separator: ", ")
-      throw Failure(.usage, "\(location): \(key) is a group of keys (\(keys)), not a single value.")
-    }
-    guard case .mapping(var result) = base else { return base }
-    let names = known.keys.compactMap(\.string)
-    for (key, value) in given {
-      let word = key.string ?? "?"
-      guard let inner = known[key] else {
-        let line =
-          source.name.hasPrefix("--set") ? source.name : key.mark.map { "\(source.name):\($0.line)" } ?? place
-        let full = (path + [word]).joined(separator: ".")
-        let prefix = path.isEmpty ? "" : path.joined(separator: ".") + "."
-        throw Failure(
-          .usage,
-          "\(line): there is no key \"\(full)\"."
-            + suggestion(for: full, among: allKeys + names.map { prefix + $0 }),
-          remedies: ["Keys here: \(names.joined(separator: ", "))."])
-      }
-      result[key] = try merge(
-        value, into: result[key] ?? inner, schema: inner, path: path + [word], source: source)
-    }
-    return .mapping(result)
-  }
-
-  /// Checks a value against the kind of the default, since a decoder's own message names no line.
-  private static func checkedLeaf(_ node: Node, schema: Node, path: [String], location: String) throws -> Node
-  {
-    let key = path.joined(separator: ".")
-    func wrong(_ expected: String) -> Failure {
-      let found = (try? Yams.serialize(node: node))?.split(separator: "\n").joined(separator: " ") ?? "?"
-      return Failure(.usage, "\(location): \(key) must be \(expected), not \(found).")
-    }
-    switch schema {
-    case .sequence:
-      guard case .sequence(let items) = node else { throw wrong("a list, such as [0, 1, 8]") }
-      switch key {
-      case "data.classes":
-        guard items.allSatisfy({ $0.scalar != nil }) else { throw wrong("a list of numbers or names") }
-      case "mixup.layers":
-        guard items.allSatisfy({ $0.int != nil }) else { throw wrong("a list of whole numbers") }
-      default:
-        guard items.allSatisfy({ $0.float != nil }) else { throw wrong("a list of numbers") }
-      }
-      return node
-    default:
-      guard node.scalar != nil else { throw wrong("a single value") }
-      if schema.bool != nil {
-        guard node.bool != nil else { throw wrong("true or false") }
-      } else if schema.int != nil {
-        guard node.int != nil else { throw wrong("a whole number") }
-      } else if schema.float != nil {
-        guard node.float != nil else { throw wrong("a number") }
-      }
-      return node
-    }
+    let node = try StrictYAML.compose(source.text, name: source.name)
+    if source.keys.isEmpty { return node }
+    return source.keys.reversed().reduce(node ?? Node("")) { [Node($1): $0] }
   }
 
   /// Every key with its path, for suggestions.
@@ -155,7 +77,96 @@ extension Configuration {
   }()
 }
 
+/// Puts trees of settings together, each checked against the defaults.
+private struct Merger {
+  let schema: Node
+  /// Where each setting was given, by its path.
+  private var places: [String: String] = [:]
+
+  init(schema: Node) { self.schema = schema }
+
+  mutating func merge(_ node: Node, into base: Node, source: Configuration.Source) throws -> Node {
+    try merge(node, into: base, schema: schema, path: [], source: source)
+  }
+
+  private mutating func merge(
+    _ node: Node, into base: Node, schema: Node, path: [String], source: Configuration.Source
+  ) throws -> Node {
+    func place(_ mark: Mark?) -> String {
+      guard let mark, !source.name.hasPrefix("--set") else { return source.name }
+      return "\(source.name):\(mark.line)"
+    }
+    let location = place(node.mark)
+    guard case .mapping(let known) = schema else {
+      places[path.joined(separator: ".")] = location
+      return try checkedLeaf(node, schema: schema, key: path.joined(separator: "."), location)
+    }
+    guard case .mapping(let given) = node else {
+      if path.isEmpty, case .scalar(let scalar) = node, scalar.string.isEmpty { return base }
+      let key = path.isEmpty ? "the configuration" : path.joined(separator: ".")
+      let keys = known.keys.compactMap(\.string).joined(separator: ", ")
+      throw Failure(.usage, "\(location): \(key) is a group of keys (\(keys)), not a single value.")
+    }
+    guard case .mapping(var result) = base else { return base }
+    let names = known.keys.compactMap(\.string)
+    for (key, value) in given {
+      let word = key.string ?? "?"
+      guard let inner = known[Node(word)] else {
+        let full = (path + [word]).joined(separator: ".")
+        let prefix = path.isEmpty ? "" : path.joined(separator: ".") + "."
+        throw Failure(
+          .usage,
+          "\(place(key.mark ?? node.mark)): there is no key \"\(full.prefix(200))\"."
+            + suggestion(for: full, among: Configuration.allKeys + names.map { prefix + $0 }),
+          remedies: ["Keys here: \(names.joined(separator: ", "))."])
+      }
+      result[Node(word)] = try merge(
+        value, into: result[Node(word)] ?? inner, schema: inner, path: path + [word], source: source)
+    }
+    return .mapping(result)
+  }
+
+  /// Checks a value against the kind of the default, since a decoder's own message names no line.
+  private func checkedLeaf(_ node: Node, schema: Node, key: String, _ location: String) throws -> Node {
+    func wrong(_ expected: String) -> Failure {
+      Failure(.usage, "\(location): \(key) must be \(expected), not \(StrictYAML.quoted(node)).")
+    }
+    if case .sequence = schema {
+      guard case .sequence(let items) = node else { throw wrong("a list, such as [0, 1, 8]") }
+      guard items.allSatisfy({ $0.scalar != nil }) else { throw wrong("a list of single values") }
+      return node
+    }
+    guard let text = node.scalar?.string else { throw wrong("a single value") }
+    if schema.bool != nil {
+      guard node.bool != nil else { throw wrong("true or false") }
+    } else if schema.int != nil {
+      guard StrictYAML.isWholeNumber(text) else { throw wrong("a whole number") }
+    } else if schema.float != nil {
+      guard StrictYAML.isNumber(text) else { throw wrong("a number") }
+    }
+    return node
+  }
+
+  /// What could not be decoded: an element of a list, since all else was checked.
+  func failure(_ error: DecodingError) -> Failure {
+    let (path, kind): ([any CodingKey], String) =
+      switch error {
+      case .typeMismatch(let type, let context): (context.codingPath, "\(type)")
+      case .valueNotFound(let type, let context): (context.codingPath, "\(type)")
+      case .keyNotFound(_, let context), .dataCorrupted(let context): (context.codingPath, "")
+      @unknown default: ([], "")
+      }
+    let key = path.filter { $0.intValue == nil }.map(\.stringValue).joined(separator: ".")
+    let place = places[key].map { "\($0): " } ?? ""
+    let numbers = kind == "Int" ? "whole numbers" : kind == "Double" ? "numbers" : "another kind of value"
+    return Failure(.usage, "\(place)\(key) must be a list of \(numbers).")
+  }
+}
+
 extension Node {
+  /// Whether it is text, and not a number or a truth value that is written like one.
+  fileprivate var isText: Bool { scalar != nil && bool == nil && float == nil }
+
   /// The tree of a value's YAML form, every number to its last digit.
   ///
   /// Yams writes fewer digits than a double has and JSON's encoder forgets the order of keys: so the

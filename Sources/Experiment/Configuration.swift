@@ -106,42 +106,6 @@ public struct Configuration: Codable, Sendable, Equatable {
     case idx
   }
 
-  /// A class, by its number or its name.
-  public enum ClassChoice: Codable, Sendable, Equatable, CustomStringConvertible, ExpressibleByIntegerLiteral
-  {
-    case number(Int)
-    case name(String)
-
-    public init(integerLiteral number: Int) { self = .number(number) }
-
-    /// Digits are a number, anything else is a name.
-    public init(_ text: String) { self = Int(text).map(Self.number) ?? .name(text) }
-
-    public init(from decoder: any Decoder) throws {
-      let value = try decoder.singleValueContainer()
-      if let number = try? value.decode(Int.self) {
-        self = .number(number)
-      } else {
-        self = .name(try value.decode(String.self))
-      }
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-      var container = encoder.singleValueContainer()
-      switch self {
-      case .number(let number): try container.encode(number)
-      case .name(let name): try container.encode(name)
-      }
-    }
-
-    public var description: String {
-      switch self {
-      case .number(let number): "\(number)"
-      case .name(let name): name
-      }
-    }
-  }
-
   /// Random changes of training images.
   public enum Augmentation: String, ConfigurationChoice {
     case none

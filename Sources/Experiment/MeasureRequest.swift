@@ -4,6 +4,8 @@ public struct MeasureRequest: Codable, Sendable {
   public var file: String
   /// Where arrays are that the file lacks or names otherwise: a file, `FILE:NAME`, or a name in the file itself.
   public var sources: [String: String] = [:]
+  /// Arrays of the file that are not to be used.
+  public var left: [String] = []
   /// Resampled sets for intervals; 0: none.
   public var resamples = 0
   /// Of the halves that temperature scaling fits and measures, and of resampling.

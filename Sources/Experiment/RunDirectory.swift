@@ -1,5 +1,5 @@
 import Foundation
-import Safetensors
+import SystemTools
 
 /// A run's directory of plain files.
 public struct RunDirectory: Sendable {
@@ -164,42 +164,39 @@ public struct RunDirectory: Sendable {
       do {
         return try JSONDecoder.collapse.decode(MetricRow.self, from: Data(line.utf8))
       } catch {
-        throw Failure(.badData, "\(metrics):\(index + 1) is not a row of metrics.")
+        throw Failure(
+          .badData, "\(metrics):\(index + 1) is not a row of metrics: the file was damaged or edited.",
+          remedies: [
+            "log.txt has the epoch's numbers; or train it anew: collapse train --config \(configuration) --out NEW"
+          ])
       }
     }
   }
 
-  /// Drops the rows of later epochs, which a resumed run makes again, and a last line cut short.
+  /// Drops the rows of later epochs, which a resumed run makes again, and a last line that was cut short.
+  ///
+  /// - Throws: `Failure` for a line that is whole and no row: it was damaged, and nothing is changed.
   public func keepMetrics(throughEpoch epoch: Int) throws {
-    guard let text = try? String(contentsOfFile: metrics, encoding: .utf8) else { return }
-    let kept = text.split(separator: "\n").filter { line in
-      let row = try? JSONDecoder.collapse.decode(MetricRow.self, from: Data(line.utf8))
-      return row.map { $0.epoch <= epoch } ?? false
-    }
-    try Self.write(kept.map { $0 + "\n" }.joined(), to: metrics)
+    guard FileManager.default.fileExists(atPath: metrics) else { return }
+    let kept = try metricRows().filter { $0.epoch <= epoch }
+    try Self.write(kept.map { try JSONEncoder.collapse.text($0) + "\n" }.joined(), to: metrics)
   }
 
   /// Adds bytes to the end of a file.
   public static func append(_ data: Data, to path: String) throws {
-    let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_APPEND, 0o644)
-    defer { if descriptor >= 0 { close(descriptor) } }
-    let count =
-      descriptor < 0 ? -1 : data.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-    guard count == data.count else {
-      let reason =
-        count < 0 ? String(cString: strerror(errno)) : "only \(count) of \(data.count) bytes fitted"
-      throw Failure(
-        .internalError, "\(path) could not be written (\(reason)).",
-        remedies: ["Is the disk full, or the directory read-only?"])
-    }
+    try writing { () throws(FileError) in try Files.append(data, to: path) }
   }
 
-  /// Replaces a text file atomically.
+  /// Replaces a text file, whole or not at all.
   public static func write(_ text: String, to path: String) throws {
+    try writing { () throws(FileError) in try Files.write([Data(text.utf8)], to: path) }
+  }
+
+  private static func writing(_ write: () throws(FileError) -> Void) throws {
     do {
-      try writeAtomically(to: path, [Data(text.utf8)])
+      try write()
     } catch {
-      throw Failure(.internalError, "\(error)", remedies: ["Is the disk full, or the directory read-only?"])
+      throw Failure(.internalError, "\(error).", remedies: ["Is the disk full, or the directory read-only?"])
     }
   }
 

@@ -71,11 +71,15 @@ public struct CalibrationFigure: Figure, Sendable {
   private static func mixtures(_ line: Line) throws -> [Mixtures] {
     do {
       let file = try SafetensorsFile(path: line.capture)
-      let lambda = try file.doubles("lambda")
+      try file.checkIntegrity()
+      let lambda = try file.numbers("lambda", file.entry("lambda").shape)
       let labels = try file.integers("labels", count: lambda.count)
       let partners = try file.integers("partner_labels", count: lambda.count)
       let classes = try file.entry("logits").shape.last ?? 0
       let logits = try file.numbers("logits", [lambda.count, classes])
+      guard lambda.allSatisfy({ (0...1).contains($0) }),
+        (labels + partners).allSatisfy({ (0..<classes).contains($0) })
+      else { throw SafetensorsError(file: file.path, reason: "a label or a weight is out of range") }
       var sums = [(confidence: Double, errors: Double, lambda: Double, count: Int)](
         repeating: (0, 0, 0, 0), count: 10)
       for sample in lambda.indices where labels[sample] != partners[sample] {

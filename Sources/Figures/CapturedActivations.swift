@@ -21,6 +21,7 @@ struct CapturedActivations: Sendable {
   init(path: String) throws {
     do {
       let file = try SafetensorsFile(path: path)
+      try file.checkIntegrity()
       let classes = try file.integers("classes")
       guard classes.count == 3 else {
         throw Failure(

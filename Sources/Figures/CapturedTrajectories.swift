@@ -28,6 +28,7 @@ public struct CapturedTrajectories: Sendable {
   public init(path: String) throws {
     do {
       let file = try SafetensorsFile(path: path)
+      try file.checkIntegrity()
       let shape = try file.entry("logits").shape
       guard shape.count == 3, shape[1] > 1 else {
         throw SafetensorsError(file: path, reason: "is no capture of trajectories")

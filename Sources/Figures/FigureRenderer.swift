@@ -5,7 +5,8 @@ import SystemTools
 /// Renders charts with vl-convert, which runs in a Python that has it.
 public struct FigureRenderer: Sendable {
   /// The forms of a figure, by extension.
-  public static let formats = ["png", "svg", "pdf", "html"]
+  public static let formats = images + ["html"]
+  private static let images = ["png", "svg", "pdf"]
 
   private let python: String
 
@@ -29,7 +30,7 @@ public struct FigureRenderer: Sendable {
   public func version() throws -> String {
     let script =
       "from importlib.metadata import version; import vl_convert; print(version('vl-convert-python'))"
-    let output = try? Tool.run(python, ["-c", script])
+    let output = try? Python.run(python, script)
     guard let output, output.status == 0 else {
       throw Failure(.missing, "\(python) has no vl-convert-python.", remedies: Self.remedies)
     }
@@ -47,11 +48,11 @@ public struct FigureRenderer: Sendable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let source = base + ".vl.json"
-    try RunDirectory.write(
-      try encoder.text(figure.specification()) + "\n", to: source)
+    let specification = try encoder.text(figure.specification())
+    try RunDirectory.write(specification + "\n", to: source)
     let output: Tool.Output
     do {
-      output = try Tool.run(python, ["-c", Self.script, source, base])
+      output = try Python.run(python, Self.script, [source, base])
     } catch let error as ToolError {
       throw Failure(.missing, "\(error).", remedies: Self.remedies)
     }
@@ -63,6 +64,10 @@ public struct FigureRenderer: Sendable {
       }
       throw Failure(.internalError, "\(base) could not be rendered (\(reason)).")
     }
+    for format in Self.images { try Files.replace("\(base).\(format)", with: "\(base).\(format).partial") }
+    let charts = String(decoding: output.standardOutput, as: UTF8.self)
+    try RunDirectory.write(
+      ChartPage.html(title: figure.fileName, chart: specification, charts: charts), to: base + ".html")
     return Self.formats.map { "\(base).\($0)" } + [source]
   }
 
@@ -71,15 +76,16 @@ public struct FigureRenderer: Sendable {
   /// - Throws: `Failure` if the renderer is not installed.
   public func chartScript() throws -> String {
     let script = "import sys, vl_convert as vl; sys.stdout.write(vl.javascript_bundle(vl_version='5.21'))"
-    let output = try? Tool.run(python, ["-c", script])
+    let output = try? Python.run(python, script)
     guard let output, output.status == 0, !output.standardOutput.isEmpty else {
       throw Failure(.missing, "\(python) has no vl-convert-python.", remedies: Self.remedies)
     }
     return String(decoding: output.standardOutput, as: UTF8.self)
   }
 
+  /// Writes images beside the figure, under names that are not theirs yet, and prints the script of its page.
   private static let script = """
-    import os, sys
+    import sys
     import vl_convert as vl
     source, base = sys.argv[1:]
     specification = open(source, encoding="utf-8").read()
@@ -88,12 +94,10 @@ public struct FigureRenderer: Sendable {
         "png": vl.vegalite_to_png(specification, version, ppi=220),
         "svg": vl.vegalite_to_svg(specification, version).encode(),
         "pdf": vl.vegalite_to_pdf(specification, version),
-        "html": vl.vegalite_to_html(specification, version, bundle=True).encode(),
     }
     for extension, content in made.items():
-        path = f"{base}.{extension}"
-        with open(path + ".partial", "wb") as file:
+        with open(f"{base}.{extension}.partial", "wb") as file:
             file.write(content)
-        os.replace(path + ".partial", path)
+    sys.stdout.write(vl.javascript_bundle(vl_version=version))
     """
 }

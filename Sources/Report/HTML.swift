@@ -1,31 +1,15 @@
-import Experiment
-import Foundation
+import Figures
 
 /// A piece of HTML.
 struct HTML {
   private(set) var text = ""
-
-  /// A text with everything escaped that HTML would read as markup.
-  static func escaped(_ text: String) -> String {
-    var result = ""
-    for character in text {
-      switch character {
-      case "&": result += "&amp;"
-      case "<": result += "&lt;"
-      case ">": result += "&gt;"
-      case "\"": result += "&quot;"
-      default: result.append(character)
-      }
-    }
-    return result
-  }
 
   /// Adds markup as it is.
   mutating func add(raw: String) { text += raw + "\n" }
 
   /// Adds an element with a text.
   mutating func add(_ tag: String, _ content: String, attributes: String = "") {
-    text += "<\(tag)\(attributes.isEmpty ? "" : " " + attributes)>\(Self.escaped(content))</\(tag)>\n"
+    text += "<\(tag)\(attributes.isEmpty ? "" : " " + attributes)>\(PageText.escaped(content))</\(tag)>\n"
   }
 
   /// Adds an element with elements in it.
@@ -55,11 +39,5 @@ struct HTML {
         }
       }
     }
-  }
-
-  /// A script's text, which may not hold what would end its element.
-  static func script(_ text: String) -> String {
-    text.replacingOccurrences(of: "</script", with: "<\\/script", options: .caseInsensitive)
-      .replacingOccurrences(of: "<!--", with: "<\\!--")
   }
 }

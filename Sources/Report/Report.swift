@@ -78,17 +78,17 @@ extension HTML {
       <head>
       <meta charset="utf-8">
       <meta name="viewport" content="width=device-width, initial-scale=1">
-      <title>\(HTML.escaped(title)) · Collapse</title>
+      <title>\(PageText.escaped(title)) · Collapse</title>
       <style>\(PageStyle.css)</style>
       </head>
       <body>
-      <header><h1>\(HTML.escaped(title))</h1>
+      <header><h1>\(PageText.escaped(title))</h1>
       <p class="about">Collapse \(collapseVersion), \(date)</p></header>
       <nav>\(contents.links)</nav>
       <main>
       \(body.text)</main>
-      <script>\(HTML.script(charts))</script>
-      <script>\(HTML.script(PageStyle.script))</script>
+      <script>\(PageText.script(charts))</script>
+      <script>\(PageText.script(PageStyle.script))</script>
       </body>
       </html>
 
@@ -106,7 +106,7 @@ struct Contents {
   /// - Returns: its identifier.
   mutating func add(_ title: String) -> String {
     count += 1
-    links += "<a href=\"#part-\(count)\">\(HTML.escaped(title))</a>\n"
+    links += "<a href=\"#part-\(count)\">\(PageText.escaped(title))</a>\n"
     return "part-\(count)"
   }
 
@@ -124,11 +124,9 @@ extension HTML {
     add("figure") { figure in
       figure.add(raw: "<div class=\"chart\" id=\"\(identifier)\" data-source=\"\(identifier)-source\"></div>")
       figure.add(
-        raw: "<script type=\"application/json\" id=\"\(identifier)-source\">\(Self.json(source))</script>")
+        raw: "<script type=\"application/json\" id=\"\(identifier)-source\">\(PageText.json(source))</script>"
+      )
       if !caption.isEmpty { figure.add("figcaption", caption) }
     }
   }
-
-  /// JSON within a script element: its strings may hold no "<".
-  static func json(_ text: String) -> String { text.replacingOccurrences(of: "<", with: "\\u003c") }
 }

@@ -53,6 +53,12 @@ struct RunReport: Sendable {
     }
   }
 
+  /// Minutes and seconds of a number that a file may give.
+  private static func minutes(_ seconds: Double) -> String {
+    guard (0..<1e12).contains(seconds) else { return "–" }
+    return "\(Int(seconds / 60)) min \(Int(seconds) % 60) s"
+  }
+
   private static func text(_ figure: some Figure) throws -> String {
     try JSONEncoder().text(figure.specification())
   }
@@ -69,7 +75,7 @@ struct RunReport: Sendable {
       summary?.number("test_accuracy").map { String(format: "%.2f %%", 100 * $0) } ?? "–",
       evaluation.map { String(format: "%.3f", $0.ece) } ?? "–",
       summary?.number("same_class_alignment").map { String(format: "%.3f", $0) } ?? "–",
-      summary?.number("seconds").map { "\(Int($0 / 60)) min \(Int($0) % 60) s" } ?? "–",
+      summary?.number("seconds").map { Self.minutes($0) } ?? "–",
       manifest.text("state"),
     ]
   }

@@ -230,11 +230,11 @@ public enum Product: Hashable, Sendable, Comparable {
 
   /// Three classes, other ones for every number as long as there are others; none where it is not known
   /// which there are.
-  static func triple(_ number: Int, _ configuration: Configuration) -> [Configuration.ClassChoice] {
+  static func triple(_ number: Int, _ configuration: Configuration) -> [ClassChoice] {
     let data = configuration.data
     let classes =
       data.classes.isEmpty
-      ? (0..<(data.knownClasses ?? 0)).map { Configuration.ClassChoice.number($0) } : data.classes
+      ? (0..<(data.knownClasses ?? 0)).map { ClassChoice("\($0)") } : data.classes
     guard classes.count > 3 else { return classes }
     var stream = RandomStream(seed: UInt64(configuration.seed)).split("triples")
     var drawn: [[Int]] = []

@@ -136,12 +136,7 @@ extension Programme {
 
   init(text: String, name: String, file: String) throws {
     self.name = name
-    let root: Fields
-    do {
-      root = try Fields(Yams.compose(yaml: text) ?? .mapping(.init([])), file: file)
-    } catch let error as YamlError {
-      throw Failure(.usage, "\(file) is not valid YAML: \(error)")
-    }
+    let root = try Fields(StrictYAML.compose(text, name: file) ?? .mapping(.init([])), file: file)
     about = try root.text("about") ?? ""
     base = try root["base"].map { try root.source($0, "base") }
     var parts: [Part: [String: Configuration.Source]] = [:]

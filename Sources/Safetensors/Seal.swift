@@ -31,6 +31,16 @@ extension SafetensorsFile {
   /// Whether it was written with a seal.
   public var isSealed: Bool { metadata[Seal.key] != nil }
 
+  /// Refuses a file that was written with a seal, or must have been, and is not as it was written.
+  ///
+  /// Files of ours say so in their format and version; those of others have no seal, and pass.
+  ///
+  /// - Throws: `SafetensorsError` if a bit has changed since.
+  public func checkIntegrity() throws {
+    let isOurs = metadata["format"]?.hasPrefix("collapse-") == true && metadata["version"] != "1"
+    if isSealed || isOurs { try checkSeal() }
+  }
+
   /// Compares the contents with the seal that they were written with.
   ///
   /// - Throws: `SafetensorsError` if there is none, or a bit has changed since.

@@ -25,6 +25,17 @@ public enum Python {
     return found
   }
 
+  /// Runs a script of ours in an interpreter, isolated: neither the directory in which a user happens to be nor
+  /// variables of Python's own say which modules it gets.
+  ///
+  /// - Parameter poll: called while it runs.
+  public static func run(
+    _ interpreter: String, _ script: String, _ arguments: [String] = [], input: Data? = nil,
+    poll: () -> Void = {}
+  ) throws -> Tool.Output {
+    try Tool.run(interpreter, ["-I", "-c", script] + arguments, input: input, poll: poll)
+  }
+
   /// How to come to a Python that has a package.
   public static func remedies(package: String) -> [String] {
     [

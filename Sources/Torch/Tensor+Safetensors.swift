@@ -24,7 +24,7 @@ public struct TensorArchive: Sendable {
   /// - Throws: `SafetensorsError` for a missing, truncated or malformed file.
   public init(path: String, sealed: Bool = false) throws {
     let file = try SafetensorsFile(path: path)
-    if sealed || file.isSealed { try file.checkSeal() }
+    if sealed { try file.checkSeal() } else { try file.checkIntegrity() }
     metadata = file.metadata
     tensors = [:]
     for (name, entry) in file.entries {

@@ -9,6 +9,8 @@ struct ActivationFile {
   let path: String
   private let file: ArrayFile
   private let sources: [String: String]
+  /// Arrays that are not to be used.
+  private let left: Set<String>
   /// Names of layers of which there are features, in order.
   let layers: [String]
 
@@ -29,6 +31,14 @@ struct ActivationFile {
     path = request.file
     file = try ArrayFile(path: path)
     sources = request.sources
+    left = Set(request.left)
+    for name in request.left.sorted() where !MeasureRequest.arrayNames.contains(name) {
+      throw Failure(
+        .usage,
+        "--without \(name): there is no array \"\(name)\" to measure."
+          + suggestion(for: name, among: MeasureRequest.arrayNames),
+        remedies: ["Those that are known: " + MeasureRequest.arrayNames.joined(separator: ", ") + "."])
+    }
     batchBytes = request.batchBytes
     let layerPrefixes = ["features.", "classifier.", "bias."]
     for name in sources.keys.sorted()
@@ -49,6 +59,7 @@ struct ActivationFile {
 
   /// An array, or nil if there is none of this name.
   func array(_ name: String) throws -> StoredArray? {
+    if left.contains(name) { return nil }
     if let known = opened.arrays[name] { return known }
     let found: StoredArray?
     if let source = sources[name] {

@@ -121,17 +121,27 @@ public struct Capture: Sendable {
         }
       }
     }
-    func joined(_ parts: [Tensor]) throws -> Tensor {
-      try Tensor.concatenated(parts).to(.float32).to(.cpu).checked()
-    }
-    features = try joined(outputs.map(\.features))
-    logits = try joined(outputs.map(\.logits))
+    features = try Self.joined(outputs.map(\.features), "features")
+    logits = try Self.joined(outputs.map(\.logits), "logits")
     classifier = try model.classifier.detached().to(.cpu).clone().checked()
     bias = try model.bias?.detached().to(.cpu).clone().checked()
     labels = plan.images.map { training.labels[$0] }
     partnerLabels = plan.partners.map { training.labels[$0] }
     imagePlaces = plan.images.map { training.places[$0] }
     partnerPlaces = plan.partners.map { training.places[$0] }
+  }
+
+  /// Rows of all steps, `float32` on the CPU.
+  ///
+  /// - Throws: `Failure` for numbers that are not finite.
+  static func joined(_ parts: [Tensor], _ name: String) throws -> Tensor {
+    let rows = try Tensor.concatenated(parts).to(.float32).to(.cpu).checked()
+    guard try rows.isFinite().all().item() == 1 else {
+      throw Failure(
+        .badData, "the network gives \(name) that are not finite numbers.",
+        remedies: ["Are all of its weights finite, and the images normalised as in its training?"])
+    }
+    return rows
   }
 
   /// Same-class samples of each class.

@@ -3,6 +3,7 @@ import Foundation
 import Models
 import NN
 import Safetensors
+import SystemTools
 import Torch
 
 /// Where a run stands: how far it is, and all that the rest of it depends on.
@@ -78,7 +79,7 @@ struct Checkpoint {
   private static func writing(to run: RunDirectory, _ write: () throws -> Void) throws {
     do {
       try write()
-    } catch let error as SafetensorsError {
+    } catch let error as FileError {
       throw Failure(
         .internalError, "\(error)",
         remedies: [

@@ -49,6 +49,13 @@ struct MeasurementParts {
     guard features.count == labels.count else {
       throw features.failure("has \(features.count) rows, but there are \(labels.count) labels")
     }
+    if let weight, weight.shape.count == 2, weight.shape[0] == features.rowWidth,
+      weight.shape[1] != features.rowWidth
+    {
+      throw weight.failure(
+        "has shape \(weight.shape); C×d is needed, and this looks like d×C, as Flax and Keras have it: write its "
+          + "transpose")
+    }
     let outputs = try file.array("logits") ?? file.array("probabilities")
     let largest = labels.max() ?? 0
     if let least = labels.firstIndex(where: { $0 < 0 }) {
@@ -110,6 +117,7 @@ struct MeasurementParts {
       report("measuring the configuration of mixtures")
       try measureConfiguration(array, partners)
     }
+    try checkClassifier()
     report("measuring \(places?.count ?? labels.count) features of length \(features.rowWidth)")
     let (metrics, moments) = try measureCollapse(features, classifier, bias)
     numbers.append(metrics.numbers)
@@ -127,6 +135,55 @@ struct MeasurementParts {
       report("measuring \(request.resamples) resampled sets")
       try resample(request)
     }
+  }
+
+  /// By how much of their length logits may differ from features·Wᵀ + b: half precision takes a hundredth.
+  private static let logitTolerance = 0.05
+
+  /// Refuses a classifier that is not the one of the logits beside it.
+  ///
+  /// The mean of each row is nothing to softmax, and is left out.
+  private mutating func checkClassifier() throws {
+    guard let classifier, chosen == nil, let array = try file.array("logits"), array.rowWidth == classes
+    else {
+      return
+    }
+    let range = 0..<min(features.count, 512)
+    let x = try ActivationFile.tensor(features, range).to(.float64)
+    let logits = try ActivationFile.tensor(ActivationFile.rows(array), range).to(.float64)
+    func centred(_ rows: Tensor) -> Tensor { rows - rows.mean([1], keepDimensions: true) }
+    let (length, given) = try checkingErrors {
+      (try centred(logits).norm([0, 1]).item(), bias?.to(.float64))
+    }
+    /// The share of the logits that a weight does not give, and with the bias that fits best.
+    func error(_ weight: Tensor) throws -> (as: Double, withBias: Double) {
+      try checkingErrors {
+        let rest = centred(x.linear(weight.to(.float64), bias: given) - logits)
+        let shifted = rest - rest.mean([0], keepDimensions: true)
+        return try (rest.norm([0, 1]).item() / length, shifted.norm([0, 1]).item() / length)
+      }
+    }
+    let found = try error(classifier)
+    // What is not finite is said with its place elsewhere.
+    guard length > 0, found.as > Self.logitTolerance else { return }
+    if bias == nil, found.withBias <= Self.logitTolerance {
+      notes.append("the logits have a bias that is not in the file, so NC4 with bias is that without")
+      return
+    }
+    let differ =
+      "its logits are not features·Wᵀ" + (bias == nil ? "" : " + b")
+      + String(format: " of its classifier: they differ by %.0f %% of their length", 100 * found.as)
+    if classes == features.rowWidth, try error(classifier.transposed()).withBias <= Self.logitTolerance {
+      throw Failure(
+        .badData, "\(file.path): \(differ). With the classifier transposed they are the same.",
+        remedies: ["Flax and Keras keep d×C; the classifier here is C×d: write its transpose."])
+    }
+    throw Failure(
+      .badData, "\(file.path): \(differ).",
+      remedies: [
+        "Are features, logits and classifier of one network, and the features what its last layer gets?",
+        "To measure without one of them: --without logits, or --without classifier.",
+      ])
   }
 
   /// Two passes over features, with what the network predicts where that is known.

@@ -74,14 +74,12 @@ struct PlainCapture {
       outputs.append(output)
     }
     reporting(action, 1)
-    func joined(_ parts: [Tensor]) throws -> Tensor {
-      try Tensor.concatenated(parts).to(.float32).to(.cpu).checked()
-    }
     return try Part(
-      features: joined(outputs.map(\.features)), logits: joined(outputs.map(\.logits)),
+      features: Capture.joined(outputs.map(\.features), "features"),
+      logits: Capture.joined(outputs.map(\.logits), "logits"),
       labels: chosen.map { set.labels[$0] }, places: chosen.map { set.places[$0] },
       layers: (0..<(layers ? setup.model.layerCount : 0)).map { layer in
-        try joined(outputs.map { $0.layers[layer] })
+        try Capture.joined(outputs.map { $0.layers[layer] }, "features of layer \(layer + 1)")
       })
   }
 

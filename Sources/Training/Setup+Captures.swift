@@ -1,7 +1,7 @@
 import Datasets
 import Experiment
 import Foundation
-import Safetensors
+import SystemTools
 import Torch
 
 extension Setup {
@@ -44,7 +44,7 @@ extension Setup {
   ///   - epoch: that the weights are of.
   public func capture(
     _ options: Configuration.Capture, named name: String, in run: RunDirectory,
-    classes: [Configuration.ClassChoice] = [], seed: Int? = nil, epoch: Int
+    classes: [ClassChoice] = [], seed: Int? = nil, epoch: Int
   ) throws -> (capture: Capture, file: String) {
     let (capture, archive) = try mixtures(options, classes: classes, seed: seed, epoch: epoch)
     let file = "captures/\(name).safetensors"
@@ -53,7 +53,7 @@ extension Setup {
   }
 
   private func mixtures(
-    _ options: Configuration.Capture, classes: [Configuration.ClassChoice], seed: Int?, epoch: Int
+    _ options: Configuration.Capture, classes: [ClassChoice], seed: Int?, epoch: Int
   ) throws -> (Capture, TensorArchive) {
     let streams = seed.map(RunStreams.init) ?? streams
     let plan = try CapturePlan(
@@ -72,7 +72,7 @@ extension Setup {
   ///   - classes: to mix; empty draws so many as `classCount` says, 0 being all.
   ///   - seed: of the draw; nil takes the run's.
   func trajectories(
-    _ options: CaptureRequest.Trajectories, classes: [Configuration.ClassChoice] = [], classCount: Int,
+    _ options: CaptureRequest.Trajectories, classes: [ClassChoice] = [], classCount: Int,
     seed: Int? = nil
   ) throws -> (Trajectories, TensorArchive) {
     let streams = seed.map(RunStreams.init) ?? streams
@@ -86,27 +86,22 @@ extension Setup {
   }
 
   /// Positions of chosen classes among those that the network knows.
-  private func positions(of choices: [Configuration.ClassChoice]) throws -> [Int] {
-    let numbers = dataset.classNumbers
-    return try choices.map { choice in
-      let index =
-        switch choice {
-        case .number(let number): numbers.firstIndex(of: number)
-        case .name(let name): dataset.classNames.firstIndex(of: name)
-        }
-      guard let index else {
+  private func positions(of choices: [ClassChoice]) throws -> [Int] {
+    try choices.map { choice in
+      do {
+        return try choice.position(in: dataset.classNames, numbers: dataset.classNumbers)
+      } catch let error as ClassChoice.Problem {
         throw Failure(
-          .usage, "class \(choice) can't be captured: the network was not trained on it.",
-          remedies: ["Its classes:"] + zip(numbers, dataset.classNames).map { "\($0): \($1)" })
+          error, "the classes to capture", dataset.classNames, numbers: dataset.classNumbers,
+          unknown: "class \(choice) can't be captured: the network was not trained on it.")
       }
-      return index
     }
   }
 
   /// What a capture's file says of where it comes from.
   private func metadata(format: String, seed: Int?, epoch: Int) throws -> [String: String] {
     var metadata = try [
-      "format": format, "version": "1", "dataset": dataset.name,
+      "format": format, "version": "2", "dataset": dataset.name,
       "class_names": JSONEncoder().text(dataset.classNames), "class_numbers": "\(dataset.classNumbers)",
       "seed": "\(seed ?? configuration.seed)",
     ]
@@ -128,8 +123,8 @@ extension Setup {
   /// Writes a capture, whole or not at all.
   public func write(_ archive: TensorArchive, to path: String) throws {
     do {
-      try archive.write(to: path)
-    } catch let error as SafetensorsError {
+      try archive.write(to: path, sealed: true)
+    } catch let error as FileError {
       throw Failure(
         .internalError, "\(error).", remedies: ["Is the disk full, or the directory read-only or moved?"])
     }

@@ -181,33 +181,42 @@ public struct Setup {
 }
 
 extension ImageDataset {
-  /// The numbers of classes that are chosen by number or name; those that do not exist are left for
-  /// ``restricted(classes:validation:trainLimit:testLimit:_:)`` to refuse.
+  /// The numbers of classes that are chosen by name or number.
   ///
-  /// - Throws: `Failure` for a name that no class has.
-  func numbers(of choices: [Configuration.ClassChoice]) throws -> [Int] {
+  /// - Throws: `Failure` for a choice that means no class, or one that might mean two, and for a class named twice.
+  func numbers(of choices: [ClassChoice]) throws -> [Int] {
+    let all = Array(classNames.indices)
     let numbers = try choices.map { choice in
-      switch choice {
-      case .number(let number):
-        // Directories named by digits are in the order of their names, not of their numbers.
-        if let named = classNames.firstIndex(of: "\(number)"), named != number {
-          throw Failure(
-            .usage, "data.classes: \(number) may be the class of that name or of that number.",
-            remedies: ["For the one of that name: \"\(number)\" in quotes (class number \(named))."])
-        }
-        return number
-      case .name(let name):
-        guard let number = classNames.firstIndex(of: name) else {
-          throw Failure(
-            .usage, "\(self.name) has no class \"\(name)\"." + suggestion(for: name, among: classNames),
-            remedies: ["Its classes: " + classNames.joined(separator: ", ")])
-        }
-        return number
+      do {
+        return try choice.position(in: classNames, numbers: all)
+      } catch let error as ClassChoice.Problem {
+        throw Failure(
+          error, "data.classes", classNames, numbers: all,
+          unknown: "\(name) has no class \"\(choice)\"." + suggestion(for: choice.text, among: classNames))
       }
     }
     guard Set(numbers).count == numbers.count else {
       throw Failure(.usage, "data.classes names a class twice: \(choices).")
     }
     return numbers
+  }
+}
+
+extension Failure {
+  /// What a user is told of a choice that means no class, or might mean two.
+  init(
+    _ problem: ClassChoice.Problem, _ place: String, _ names: [String], numbers: [Int],
+    unknown: @autoclosure () -> String
+  ) {
+    switch problem {
+    case .unknown:
+      self.init(.usage, unknown(), remedies: ["Its classes:"] + zip(numbers, names).map { "\($0): \($1)" })
+    case .ambiguous(let choice, let named, let numbered):
+      self.init(
+        .usage,
+        "\(place): \(choice) is the name of class number \(numbers[named]) and the number of class "
+          + "\"\(names[numbered])\".",
+        remedies: ["For the one of that name: name:\(choice). For the one of that number: number:\(choice)."])
+    }
   }
 }

@@ -121,6 +121,8 @@ extension Failure {
     case let error as UnknownModel: self.init(.usage, error.description + ".")
     case let error as UnfitImages: self.init(.usage, error.description + ".")
     case let error as ArrayError: self.init(error.isMissing ? .missing : .badData, "\(error).")
+    case let error as FileError:
+      self.init(.internalError, "\(error).", remedies: ["Is the disk full, or the directory read-only?"])
     case let error as SafetensorsError: self.init(.badData, error.description + ".")
     case let error as UnknownLayout: self.init(.badData, error.description + ".")
     case let error as LoadingError: self.init(.badData, error.description + ".")

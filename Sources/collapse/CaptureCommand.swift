@@ -189,11 +189,11 @@ struct CaptureCommand: ParsableCommand {
 
 /// Classes by number or name, with commas between them.
 struct ClassList: ExpressibleByArgument {
-  let values: [Configuration.ClassChoice]
+  let values: [ClassChoice]
 
   init?(argument: String) {
     let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
     guard parts.allSatisfy({ !$0.isEmpty }) else { return nil }
-    values = parts.map { Configuration.ClassChoice(String($0)) }
+    values = parts.map { ClassChoice(String($0)) }
   }
 }

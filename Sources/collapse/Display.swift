@@ -69,6 +69,8 @@ final class Display {
 
   /// Minutes and seconds, or hours and minutes.
   static func duration(_ seconds: Double) -> String {
+    // A number from a file may be anything.
+    guard seconds.isFinite, seconds < 1e12 else { return "–" }
     let seconds = Int(max(0, seconds).rounded())
     return seconds < 3600
       ? String(format: "%d:%02d", seconds / 60, seconds % 60)

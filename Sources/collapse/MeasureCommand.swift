@@ -38,6 +38,11 @@ struct MeasureCommand: ParsableCommand {
 
   @Option(
     name: .long,
+    help: ArgumentHelp("An array of the file that is not to be used. Repeatable.", valueName: "name"))
+  var without: [String] = []
+
+  @Option(
+    name: .long,
     help: ArgumentHelp(
       "Resampled sets for 95 % intervals of every number; 0: none.", valueName: "sets"))
   var bootstrap = 0
@@ -69,6 +74,7 @@ struct MeasureCommand: ParsableCommand {
         throw Failure(.usage, "--array \(array.name)=… is given twice.")
       }
     }
+    request.left = without
     request.resamples = bootstrap
     request.seed = seed
     let display = Display(quiet: output.json || isatty(STDERR_FILENO) == 0)

@@ -114,6 +114,58 @@ import Testing
     #expect(result.output.contains("test accuracy"))
   }
 
+  /// What lies where a user happens to be is not run, and what classes are called is not, either.
+  @Test func nothingOfTheUsersIsRun() throws {
+    for module in ["vl_convert", "importlib", "json", "sys", "os"] {
+      try directory.write(Array("open('run-by-mistake', 'w')".utf8), to: "\(module).py")
+    }
+    let script = "</script><script>document.title='run'</script>"
+    for split in ["train", "test"] {
+      for (number, name) in [script.replacing("/", with: "\u{2215}"), "b", "c"].enumerated() {
+        let place = directory.file("own/\(split)/\(name)")
+        try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+        for image in 0..<24 {
+          let pixels = (0..<64).map { UInt8(($0 * (number + 2) + image * 7) % 251) }
+          try Data(Array("P5 8 8 255\n".utf8) + pixels).write(
+            to: URL(fileURLWithPath: "\(place)/\(image).pgm"))
+        }
+      }
+    }
+    let trained = try run(
+      "train", "--config", "small.yaml", "--set", "data.dataset=folder", "--set", "data.path=own", "--set",
+      "epochs=1", "--set", "name=</script><script>alert(1)</script>".replacing("/", with: "|"), "--out", "run"
+    )
+    #expect(trained.status == 0, "\(trained.errors)")
+    // As a file by others may have them, whatever a directory can be called.
+    let chart = try String(decoding: contents("run/figures/activations.vl.json"), as: UTF8.self)
+    #expect(chart.contains("document.title"))
+    let titled = try run(
+      "figure", "activations", "run", "--title", script, "--out", "titled")
+    #expect(titled.status == 0, "\(titled.errors)")
+    for page in ["run/figures/activations.html", "titled/activations.html"] {
+      let text = try String(decoding: contents(page), as: UTF8.self)
+      // The page's own three.
+      #expect(text.components(separatedBy: "</script>").count == 4, "\(page)")
+      #expect(!text.contains("<script>document.title"), "\(page)")
+    }
+    #expect(try run("report", "run").status == 0 && run("doctor").status == 0)
+    #expect(!FileManager.default.fileExists(atPath: directory.file("run-by-mistake")))
+    // A page goes where a link leads.
+    try directory.write([1], to: "page")
+    try FileManager.default.createSymbolicLink(atPath: directory.file("link"), withDestinationPath: "page")
+    #expect(try run("report", "run", "-o", "link").status == 0)
+    #expect(try contents("page").count > 1000)
+    try run("report", "run", "-o", "/dev/full").expectFailure(
+      70, ["/dev/full: could not be written", "No space"])
+    // An absurd number in a summary is no reason to crash.
+    var summary = try #require(
+      JSONSerialization.jsonObject(with: contents("run/summary.json")) as? [String: Any])
+    summary["seconds"] = 1e300
+    try JSONSerialization.data(withJSONObject: summary).write(
+      to: URL(fileURLWithPath: directory.file("run/summary.json")))
+    #expect(try run("report", "run").status == 0 && run("resume", "run").status == 0)
+  }
+
   /// The weights load into the PyTorch module of the same architecture, which gives the same logits.
   @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: python)))
   func checkpointsLoadIntoPyTorch() throws {

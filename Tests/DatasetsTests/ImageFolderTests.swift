@@ -64,6 +64,41 @@ import Torch
     #expect(test == [[7, 7, 7], [1, 2, 3], [0x12, 0x12, 0x12]], "grey and 16-bit images become RGB")
   }
 
+  /// Integers of 16 and 32 bits in every byte order, as torchvision has them or by their upper byte.
+  @Test func wideIntegers() throws {
+    try make(
+      """
+      for name, array in {
+          "a.tif": np.full((4, 4), 200, np.int32), "b.tif": np.full((4, 4), 0x1234, np.uint16),
+          "c.png": np.full((4, 4), 0x00ff, np.uint16)}.items():
+          save("train/cat/" + name, array)
+      big = Image.new("I;16B", (4, 4)); big.putdata([0x4567] * 16)
+      big.save(os.path.join(sys.argv[1], "train/cat/d.tif"))
+      save("train/dog/a.png", flat(1, 2, 3)), save("test/cat/a.png", flat(1, 2, 3)), save("test/dog/a.png", flat(1, 2, 3))
+      """)
+    let dataset = try load()
+    let cats = dataset.training.labels.indices.filter { dataset.training.labels[$0] == 0 }
+    let pixels = try dataset.training.images.array(UInt8.self)
+    #expect(cats.map { pixels[$0 * 48] } == [200, 0x12, 0, 0x45])
+    try make("save('train/cat/e.tif', np.full((4, 4), 70000, np.int32))")
+    #expect { try load() } throws: { "\($0)".contains("32 bits a pixel and values from 70000 to 70000") }
+  }
+
+  /// As torchvision's ImageFolder numbers them: by code points of the names as they are stored.
+  @Test func orderOfNames() throws {
+    try make(
+      """
+      names = ["ezra", "e\u{301}toile", "fox", "zoo", "Zoo", "\u{e9}t\u{e9}"]
+      for name in names:
+          save(f"train/{name}/a.png", flat(1, 2, 3)), save(f"test/{name}/a.png", flat(1, 2, 3))
+      open(os.path.join(sys.argv[1], "order"), "w").write("\\n".join(sorted(names)))
+      """)
+    let expected = try String(contentsOfFile: directory.file("order"), encoding: .utf8).split(separator: "\n")
+    let names = try load().classNames
+    #expect(names.map { Array($0.unicodeScalars) } == expected.map { Array($0.unicodeScalars) })
+    #expect(Array(names[2].unicodeScalars)[1] == "\u{301}")
+  }
+
   /// JPEGs have the very pixels that Pillow gives, which PyTorch's ImageFolder uses.
   @Test func agreesWithPillow() throws {
     try make(

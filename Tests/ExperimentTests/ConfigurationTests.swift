@@ -30,23 +30,89 @@ import Testing
   }
 
   @Test func classesByNumberOrName() throws {
-    let classes: [Configuration.ClassChoice] = [.name("cat"), .number(3), .name("T-shirt/top"), .name("7")]
+    let classes: [ClassChoice] = ["cat", 3, "T-shirt/top", 7]
     let configuration = try Self.load("data: {classes: [cat, 3, T-shirt/top, \"7\"]}")
     #expect(configuration.data.classes == classes)
     #expect(try Self.load(configuration.yaml()).data.classes == classes)
-    #expect(try Self.load("", "data.classes=[dog, 1]").data.classes == [.name("dog"), 1])
+    #expect(try Self.load("", "data.classes=[dog, 1]").data.classes == ["dog", 1])
+  }
+
+  /// As it is written, whatever YAML makes of it elsewhere.
+  @Test func classesThatLookLikeSomethingElse() throws {
+    let texts = ["00010", "010", "no", "null", "1.0", "1:30", "2024-01-01", "0x1f", "1e5", "~"]
+    let list = texts.joined(separator: ", ")
+    for found in try [Self.load("data: {classes: [\(list)]}"), Self.load("", "data.classes=[\(list)]")] {
+      #expect(found.data.classes.map(\.text) == texts)
+    }
+    var configuration = Configuration()
+    configuration.data.classes = texts.map { ClassChoice($0) }
+    #expect(try Self.load(configuration.yaml()) == configuration)
+    let json = try JSONEncoder().encode(configuration.data)
+    #expect(try JSONDecoder().decode(Configuration.Data.self, from: json) == configuration.data)
+  }
+
+  /// Names first, as they are written, then numbers; where both are meant, neither.
+  @Test func positionsOfClasses() throws {
+    func position(_ text: String, _ names: [String], _ numbers: [Int]? = nil) throws -> Int {
+      try ClassChoice(text).position(in: names, numbers: numbers ?? Array(names.indices))
+    }
+    let padded = (0..<20).map { (number: Int) -> String in
+      let digits = "\(number)"
+      return String(repeating: "0", count: 5 - digits.count) + digits
+    }
+    #expect(try position("00010", padded) == 10 && position("00014", padded) == 14)
+    #expect(try position("7", padded) == 7)
+    let months = (1...12).map { $0 < 10 ? "00\($0)" : "0\($0)" }
+    #expect(try position("003", months) == 2 && position("010", months) == 9)
+    let mixed = ["1", "10", "2", "A"]
+    #expect(throws: ClassChoice.Problem.ambiguous("1", named: 0, numbered: 1)) { try position("1", mixed) }
+    #expect(
+      try position("name:1", mixed) == 0 && position("number:1", mixed) == 1 && position("#1", mixed) == 1)
+    #expect(try position("10", mixed) == 1 && position("0", mixed) == 0 && position("A", mixed) == 3)
+    // Of a part of a data set, by its numbers in the whole.
+    #expect(try position("4", ["cat", "dog"], [7, 4]) == 1)
+    for text in ["00003", "011", "B", "name:B", "#9", "-1", ""] {
+      #expect(throws: ClassChoice.Problem.unknown(ClassChoice(text))) { try position(text, mixed) }
+    }
+    #expect(try position("e\u{301}toile", ["ezra", "\u{e9}toile"]) == 1)
+  }
+
+  /// YAML 1.1's octal and sexagesimal numbers are mistakes, not other numbers.
+  @Test(arguments: [
+    "seed=010", "epochs=1:30", "batch_size=0x20", "optimizer.learning_rate=1:30.5", "seed=1_0",
+  ])
+  func numbersThatYAMLReadsOtherwise(assignment: String) {
+    #expect { try Self.load("", assignment) } throws: { "\($0)".contains("must be a") }
+  }
+
+  /// A few hundred bytes that unfold into millions of values.
+  @Test func aliasesThatGrow() {
+    var text = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+    for level in 1...12 {
+      text +=
+        "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+        + "]\n"
+    }
+    for document in [text, text + "mixup: {layers: *a12}\n"] {
+      #expect { try Self.load(document) } throws: {
+        "\($0)".contains("its aliases (*name) unfold into more than")
+      }
+    }
+    let long = "mixup: {layers: {a: [" + Array(repeating: "x", count: 5000).joined(separator: ", ") + "]}}"
+    #expect { try Self.load(long) } throws: { "\($0)".count < 300 }
   }
 
   /// Combinations that no run can have, and the words of the message.
   static let misfits: [([String], String)] = [
     (["data.classes=[cat]"], "two or more different classes"),
     (["data.classes=[1, 1]"], "two or more different classes"),
-    (["data.classes=[[1], 2]"], "a list of numbers or names"),
+    (["data.classes=[[1], 2]"], "a list of single values"),
     (
       ["data.dataset=folder"], "data.path cannot be empty: it must be the directory that holds train and test"
     ),
     (["data.image_size=32"], "left alone unless data.dataset is folder"),
     (["data.skip_corrupt=true"], "left alone unless data.dataset is folder"),
+    (["checkpoint.every_minutes=1e308"], "from 0 (never within an epoch) to 1000000"),
     (["data.validation=-1"], "data.validation cannot be -1"),
     (["mixup.layers=[]"], "mixup.layers cannot be []"),
     (["mixup.layers=[1, 1]"], "one or more different numbers of layers"),
@@ -126,7 +192,7 @@ import Testing
     ("mixup: {enabled: 3}", ["mixup.enabled must be true or false"]),
     ("optimizer: 3", ["optimizer is a group of keys"]),
     ("data: {classes: 3}", ["data.classes must be a list"]),
-    ("data: {classes: [[a], b]}", ["data.classes must be a list of numbers or names"]),
+    ("data: {classes: [[a], b]}", ["data.classes must be a list of single values"]),
     ("loss: cross_entropy", ["loss cannot be \"cross_entropy\"", "Did you mean \"cross-entropy\""]),
     ("data: {dataset: fashionmnist}", ["data.dataset", "Did you mean \"fashion-mnist\""]),
     ("mixup: {alpha: 0}", ["mixup.alpha cannot be 0.0", "positive"]),

@@ -1,4 +1,5 @@
 import Foundation
+import SystemTools
 import Testing
 
 @testable import Safetensors
@@ -57,10 +58,36 @@ import Testing
     #expect(throws: SafetensorsError.self) { try SafetensorsFile(path: path) }
   }
 
-  @Test func failedWritesLeaveTheOldFile() throws {
-    #expect { try writeAtomically(to: "/nonexistent/x", [Data()]) } throws: {
-      "\($0)".contains("No such file")
+  /// Any bit of a sealed file, wherever it is.
+  @Test func flippedBitsShow() throws {
+    let path = Self.temporary()
+    defer { unlink(path) }
+    var writer = SafetensorsWriter(metadata: ["format": "collapse-capture", "version": "2", "run": "a"])
+    writer.add("x", [1, 2, 3], shape: [3])
+    writer.add("y", [4], shape: [1])
+    writer.seal()
+    try writer.write(to: path)
+    let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+    let content = try SafetensorsFile(path: path)
+    try content.checkIntegrity()
+    for bit in 0..<8 * whole.count {
+      var damaged = whole
+      damaged[bit / 8] ^= 1 << (bit % 8)
+      try damaged.write(to: URL(fileURLWithPath: path))
+      guard let file = try? SafetensorsFile(path: path), (try? file.checkIntegrity()) != nil else { continue }
+      // White space of the header may be other white space.
+      #expect(file.metadata == content.metadata && file.entries == content.entries, "bit \(bit)")
+      #expect(try file.doubles("x") == [1, 2, 3] && file.doubles("y") == [4], "bit \(bit)")
     }
+    // Those of others have no seal, and one of ours that has lost it is damaged.
+    try SafetensorsWriter(metadata: ["format": "pt"]).write(to: path)
+    try SafetensorsFile(path: path).checkIntegrity()
+    try SafetensorsWriter(metadata: ["format": "collapse-capture", "version": "2"]).write(to: path)
+    #expect(throws: SafetensorsError.self) { try SafetensorsFile(path: path).checkIntegrity() }
+  }
+
+  @Test func failedWritesLeaveTheOldFile() throws {
+    #expect { try Files.write([Data()], to: "/nonexistent/x") } throws: { "\($0)".contains("No such file") }
     #expect(throws: SafetensorsError.self) { try SafetensorsFile(path: "/nonexistent") }
   }
 }

@@ -152,6 +152,23 @@ import Torch
     #expect(failure?.remedies == ["Its classes:", "2: 2", "0: 0"])
   }
 
+  @Test func weightsThatAreNotFinite() throws {
+    let fixture = try TrainingFixture()
+    let run = try fixture.run(fixture.configuration, "run").run
+    var weights = try TensorArchive(path: run.weights)
+    weights.tensors["block1.layer.0.conv1.weight"]! = weights.tensors["block1.layer.0.conv1.weight"]! * .nan
+    try weights.write(to: run.weights, sealed: true)
+    let setup = try Setup(trained: run)
+    var request = CaptureRequest(directory: run.path, name: "x", options: fixture.configuration.capture)
+    for plain in [nil, CaptureRequest.Plain()] {
+      request.plain = plain
+      #expect { try setup.capture(request, in: run) } throws: {
+        ($0 as? Failure)?.status == .badData && "\($0)".contains("features that are not finite")
+      }
+    }
+    #expect(!FileManager.default.fileExists(atPath: run.captures + "/x.safetensors"))
+  }
+
   @Test func moreClassesThanThree() throws {
     let fixture = try TrainingFixture()
     var configuration = fixture.configuration

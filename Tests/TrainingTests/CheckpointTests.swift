@@ -145,6 +145,20 @@ import Torch
     }
   }
 
+  /// A row that is whole and no row is an error, not a row less.
+  @Test func damagedRowsAreNotDropped() throws {
+    let (run, _) = try fixture.run(fixture.configuration, "run", stopAfter: 14)
+    let whole = try fixture.bytes(run.metrics)
+    var damaged = whole
+    damaged[damaged.startIndex + 3] ^= 1
+    try damaged.write(to: URL(fileURLWithPath: run.metrics))
+    let failure = try refusal(run)
+    #expect(failure.status == .badData && failure.reason.contains("metrics.jsonl:1 is not a row of metrics"))
+    #expect(try fixture.bytes(run.metrics) == damaged)
+    try whole.write(to: URL(fileURLWithPath: run.metrics))
+    #expect(try TrainingRun.resume(run, command: [], report: { _ in }) != nil)
+  }
+
   /// Checkpoints within epochs change nothing but what a stop costs.
   @Test func checkpointsWithinEpochs() throws {
     let whole = try fixture.run(fixture.configuration, "whole").run

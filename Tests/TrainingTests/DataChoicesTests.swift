@@ -67,13 +67,14 @@ import Torch
   @Test func classesByName() throws {
     var configuration = fixture.configuration
     configuration.capture.classCount = 2
-    configuration.data.classes = [.name("2"), .number(0)]
+    configuration.data.classes = ["2", 0]
     #expect(try Setup(configuration).dataset.classNumbers == [2, 0])
-    configuration.data.classes = [.name("cat"), .number(0)]
+    configuration.data.classes = ["cat", 0]
     #expect { try Setup(configuration) } throws: {
-      "\($0)".contains("has no class \"cat\"") && "\($0)".contains("Its classes: 0, 1, 2")
+      ($0 as? Failure)?.remedies == ["Its classes:", "0: 0", "1: 1", "2: 2"]
+        && "\($0)".contains("has no class \"cat\"") && "\($0)".contains("Its classes:")
     }
-    configuration.data.classes = [.name("1"), .number(1)]
+    configuration.data.classes = ["1", "number:1"]
     #expect { try Setup(configuration) } throws: { "\($0)".contains("names a class twice") }
   }
 
@@ -82,11 +83,12 @@ import Torch
     let set = ImageSet(images: .zeros([3, 1, 1, 1], dtype: .uint8), labels: [0, 1, 2])
     let dataset = try ImageDataset(
       name: "d", classNames: ["1", "10", "2"], training: set, test: set, origin: "")
-    #expect(try dataset.numbers(of: [.name("2"), .name("1")]) == [2, 0])
-    #expect { try dataset.numbers(of: [.number(1), .number(0)]) } throws: {
-      "\($0)".contains("1 may be the class of that name or of that number")
+    #expect(try dataset.numbers(of: ["name:2", "name:1"]) == [2, 0])
+    #expect { try dataset.numbers(of: [1, 0]) } throws: {
+      "\($0)".contains("1 is the name of class number 0 and the number of class \"10\"")
+        && "\($0)".contains("name:1")
     }
-    #expect(try dataset.numbers(of: [.number(0), .name("10")]) == [0, 1])
+    #expect(try dataset.numbers(of: [0, "10"]) == [0, 1])
   }
 
   /// A simplex ETF of 70 classes needs 69 dimensions; this network has 64.

@@ -130,4 +130,65 @@ import Torch
     captured["features.1"] = captured["features"]
     refuses("layers", "class 1 has no same-class sample")
   }
+
+  /// A classifier that is not the one of the logits gives wrong numbers without a word.
+  @Test func classifiersOfOtherLogits() throws {
+    let generator = try Generator(seed: 8)
+    let labels = (0..<120).map { $0 % 4 }
+    let weight = Tensor.normal([4, 4], generator: generator)
+    let bias = Tensor.normal([4], generator: generator)
+    let features = weight.indexSelected(Tensor(labels)) * 2 + Tensor.normal([120, 4], generator: generator)
+    var tensors = [
+      "features": features, "labels": Tensor(labels), "classifier": weight, "bias": bias,
+      "logits": features.linear(weight, bias: bias),
+    ]
+    let right = try measure(tensors, "right")
+    // What softmax does not see, and half precision.
+    tensors["logits"] = (tensors["logits"]! + features.sum([1], keepDimensions: true)).to(.bfloat16)
+    #expect(
+      try measure(tensors, "shifted").numbers["unweighted.nc3_cosine_mean"]
+        == right.numbers["unweighted.nc3_cosine_mean"])
+    tensors["bias"] = nil
+    #expect(
+      try measure(tensors, "unbiased").notes.contains { $0.contains("have a bias that is not in the file") })
+    tensors["classifier"] = weight.transposed().contiguous()
+    #expect { try measure(tensors, "transposed") } throws: {
+      "\($0)".contains("With the classifier transposed they are the same")
+    }
+    tensors["classifier"] = Tensor.normal([4, 4], generator: generator)
+    #expect { try measure(tensors, "other") } throws: {
+      "\($0)".contains("of its classifier: they differ by")
+    }
+    var request = MeasureRequest(file: directory.file("other"))
+    for left in ["logits", "classifier"] {
+      request.left = [left]
+      #expect(try Training.Measurement(request).numbers["cdnv"] != nil)
+    }
+    request.left = ["logit"]
+    #expect { try Training.Measurement(request) } throws: { "\($0)".contains("Did you mean \"logits\"?") }
+    tensors["features"] = Tensor.concatenated([features, features], dimension: 1)
+    tensors["classifier"] = Tensor.concatenated([weight, weight], dimension: 1).transposed().contiguous()
+    #expect { try measure(tensors, "wide") } throws: { "\($0)".contains("this looks like d×C") }
+  }
+
+  /// Any bit of a capture, and no number comes out of it.
+  @Test func damagedCaptures() throws {
+    let path = directory.file("capture")
+    let archive = TensorArchive(try tensors(), metadata: ["format": "collapse-capture", "version": "2"])
+    try archive.write(to: path, sealed: true)
+    let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+    let expected = try Training.Measurement(MeasureRequest(file: path)).numbers
+    var bits = RandomStream(seed: 3)
+    for _ in 0..<40 {
+      var damaged = whole
+      let bit = bits.nextInt(below: 8 * whole.count)
+      damaged[bit / 8] ^= 1 << (bit % 8)
+      try damaged.write(to: URL(fileURLWithPath: path))
+      if let found = try? Training.Measurement(MeasureRequest(file: path)) {
+        #expect(found.numbers == expected)
+      }
+    }
+    try whole.write(to: URL(fileURLWithPath: path))
+    #expect(try Training.Measurement(MeasureRequest(file: path)).numbers == expected)
+  }
 }

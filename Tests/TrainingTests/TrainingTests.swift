@@ -186,7 +186,7 @@ import Torch
   static let misfits: [(String, String)] = [
     ("batch_size=97", "there are only 96 training images"),
     ("capture.class_count=4", "there are only 3 classes"),
-    ("data.classes=[0,5]", "has no class 5"),
+    ("data.classes=[0,5]", "has no class \"5\""),
     ("data.train_limit=97", "97 train images were asked for"),
     ("model.name=wrn-11-1", "Did you mean \"wrn-10-1\""),
     ("model.name=resnet", "there is no model \"resnet\""),
