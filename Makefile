@@ -32,6 +32,7 @@ docs: bootstrap ## Make the documentation of the libraries in .build/docs
 
 examples: bootstrap ## Build and run the packages in Examples, which use this one
 	$(SWIFT) run --package-path Examples/Measure --scratch-path .build/examples measure-features >/dev/null
+	$(SWIFT) run --package-path Examples/Train --scratch-path .build/examples train-loop >/dev/null
 
 benchmark: build ## Compare speed and memory with other systems
 	Benchmarks/run

@@ -4,6 +4,8 @@ import PackageDescription
 // scripts/bootstrap links libtorch here, so that plain `swift build` needs no environment.
 let libtorch = Context.packageDirectory + "/.collapse/libtorch"
 
+let linkLibtorch = ["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]
+
 // `make check` sets COLLAPSE_STRICT: warnings in our own targets are errors there.
 let strict: [SwiftSetting] =
   Context.environment["COLLAPSE_STRICT"] == nil ? [] : [.unsafeFlags(["-warnings-as-errors"])]
@@ -22,100 +24,149 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool =
 let package = Package(
   name: "Collapse",
   products: [
+    .library(name: "Datasets", targets: ["Datasets"]),
     .library(name: "Geometry", targets: ["Geometry"]),
+    .library(name: "Models", targets: ["Models"]),
+    .library(name: "NN", targets: ["NN"]),
     .library(name: "Randomness", targets: ["Randomness"]),
+    .library(name: "Records", targets: ["Records"]),
     .library(name: "Theory", targets: ["Theory"]),
     .library(name: "Torch", targets: ["Torch"]),
+    .library(name: "Training", targets: ["Training"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
+    // Without libtorch.
+    module("Problems"),
+    module("SystemTools", ["Problems"]),
+    module("Randomness"),
+    module("Theory", ["Problems", "Randomness"]),
+    module("Arrays", ["Problems", "SystemTools"]),
+    module("Records", ["Arrays", "Problems", "SystemTools"]),
+    module("TensorBoard"),
+    module("Datasets", ["Arrays", "Problems", "Randomness", "SystemTools"]),
+    .target(
+      name: "Experiment",
+      dependencies: [
+        "Arrays", "Datasets", "Problems", "Records", "SystemTools", .product(name: "Yams", package: "Yams"),
+      ],
+      resources: [.embedInCode("Presets")], swiftSettings: strict),
+    module("Tasks", ["Datasets", "Experiment", "Problems", "Records"]),
+    module(
+      "Figures", ["Arrays", "Experiment", "Problems", "Randomness", "Records", "SystemTools", "Theory"]),
+    .target(
+      name: "Reproduction",
+      dependencies: [
+        "Arrays", "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records", "SystemTools",
+        "Tasks", "Theory", .product(name: "Yams", package: "Yams"),
+      ],
+      resources: [.embedInCode("Presets")], swiftSettings: strict),
+    module("Report", ["Experiment", "Figures", "Problems", "Records", "Reproduction", "SystemTools"]),
+    .executableTarget(
+      name: "collapse",
+      dependencies: [
+        "Arrays", "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records", "Report",
+        "Reproduction", "SystemTools", "Tasks", "TensorBoard", "Theory",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
+    // With libtorch.
+    .target(
+      name: "CMemory",
+      cxxSettings: [.unsafeFlags(["-isystem", libtorch + "/include"])],
+      linkerSettings: [.unsafeFlags(linkLibtorch), .linkedLibrary("c10")]),
     .target(
       name: "CTorch",
       cxxSettings: [.unsafeFlags(["-isystem", libtorch + "/include"])],
       linkerSettings: [
-        .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
-        .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
+        .unsafeFlags(linkLibtorch), .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
       ]),
     // Optimised also in debug builds, which the tests run: they would be a hundred times slower.
     .target(name: "CKernels", cxxSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-Wno-psabi"])]),
-    module("Safetensors", ["SystemTools"]),
-    module("Arrays", ["Safetensors", "SystemTools"]),
-    module("Randomness"),
-    module("SystemTools"),
-    module("TensorBoard"),
-    module("Theory", ["Randomness"]),
-    .target(
-      name: "Experiment",
-      dependencies: ["SystemTools", .product(name: "Yams", package: "Yams")],
-      resources: [.embedInCode("Presets")], swiftSettings: strict),
-    module("Figures", ["Experiment", "Randomness", "Safetensors", "SystemTools", "Theory"]),
-    .target(
-      name: "Reproduction",
-      dependencies: [
-        "Experiment", "Figures", "Randomness", "Safetensors", "Theory",
-        .product(name: "Yams", package: "Yams"),
-      ],
-      resources: [.embedInCode("Presets")], swiftSettings: strict),
-    module("Report", ["Experiment", "Figures", "Reproduction"]),
-    module("Torch", ["CTorch", "Safetensors"]),
-    module("NN", ["CKernels", "Torch"]),
-    module("Models", ["NN", "Torch"]),
-    module("Datasets", ["Torch", "Randomness", "Safetensors", "SystemTools"]),
-    module("Geometry", ["CKernels", "Randomness", "Theory", "Torch"]),
+    module("Torch", ["Arrays", "CMemory", "CTorch", "Problems"]),
+    module("NN", ["CKernels", "Problems", "Torch"]),
+    module("Models", ["NN", "Problems", "Torch"]),
+    module(
+      "Geometry", ["CKernels", "Problems", "Randomness", "Records", "Theory", "Torch"]),
+    module(
+      "Measuring",
+      ["Arrays", "Geometry", "Problems", "Randomness", "Records", "SystemTools", "Theory", "Torch"]),
     module(
       "Training",
       [
-        "Arrays", "Models", "Datasets", "Geometry", "Experiment", "NN", "Torch", "Randomness", "SystemTools",
-        "TensorBoard", "Theory",
+        "Arrays", "Datasets", "Geometry", "Models", "NN", "Problems", "Randomness", "Records", "Theory",
+        "Torch",
       ]),
-    .executableTarget(
-      name: "collapse",
-      dependencies: [
-        "Figures", "Experiment", "Randomness", "Report", "Reproduction", "SystemTools", "TensorBoard",
-        "Theory",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ],
-      swiftSettings: strict),
+    module(
+      "Runs",
+      [
+        "Arrays", "Datasets", "Experiment", "Geometry", "Models", "NN", "Problems", "Randomness", "Records",
+        "SystemTools", "Tasks", "TensorBoard", "Theory", "Torch", "Training",
+      ]),
     .executableTarget(
       name: "collapse-worker",
       dependencies: [
-        "Arrays", "Training", "Models", "Datasets", "Experiment", "NN", "Safetensors", "SystemTools",
-        "Theory",
-        "Torch",
+        "Arrays", "Datasets", "Experiment", "Measuring", "Models", "NN", "Problems", "Records", "Runs",
+        "SystemTools", "Tasks", "Theory", "Torch", "Training",
       ],
       swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["Randomness"], path: "Tests/TestSupport", swiftSettings: strict),
-    tests("ArraysTests", ["Arrays", "SystemTools", "TestSupport"]),
+      name: "TestSupport", dependencies: ["Arrays", "Problems", "Randomness"], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    tests("ArraysTests", ["Arrays", "Problems", "SystemTools", "TestSupport"]),
     tests(
       "CommandTests",
-      ["Randomness", "Safetensors", "SystemTools", "TestSupport", "collapse", "collapse-worker"]),
-    tests("DatasetsTests", ["Datasets", "Randomness", "SystemTools", "TestSupport", "Torch"]),
+      [
+        "Arrays", "Datasets", "Experiment", "Problems", "Randomness", "Records", "SystemTools", "Tasks",
+        "TestSupport", "collapse", "collapse-worker",
+      ]),
     tests(
-      "FiguresTests", ["Figures", "Experiment", "Randomness", "Safetensors", "TestSupport", "Theory"]),
+      "DatasetsTests", ["Arrays", "Datasets", "Problems", "Randomness", "SystemTools", "TestSupport"]),
     tests(
-      "GeometryTests", ["Geometry", "Figures", "Randomness", "Safetensors", "Theory", "Torch"],
+      "FiguresTests",
+      ["Arrays", "Experiment", "Figures", "Problems", "Randomness", "Records", "TestSupport", "Theory"]),
+    tests(
+      "GeometryTests",
+      ["Arrays", "Figures", "Geometry", "Problems", "Randomness", "Records", "Theory", "Torch"],
       fixtures: true),
-    tests("ReproductionTests", ["Reproduction", "Experiment", "TestSupport"]),
-    tests("SafetensorsTests", ["Safetensors", "SystemTools"]),
-    tests("ExperimentTests", ["Experiment"]),
-    tests("NNTests", ["CKernels", "NN", "Torch"], fixtures: true),
-    tests("ModelsTests", ["Models", "NN", "Torch"], fixtures: true),
+    tests(
+      "ReproductionTests",
+      ["Datasets", "Experiment", "Problems", "Records", "Reproduction", "Tasks", "TestSupport"]),
+    tests(
+      "ReportTests", ["Arrays", "Experiment", "Records", "Report", "Reproduction", "TestSupport"]),
+    tests("ExperimentTests", ["Datasets", "Experiment", "Problems", "Records"]),
+    tests("RecordsTests", ["Records", "Problems", "TestSupport"]),
+    tests("NNTests", ["CKernels", "NN", "Problems", "Torch"], fixtures: true),
+    tests("ModelsTests", ["Arrays", "Models", "NN", "Problems", "Torch"], fixtures: true),
     tests("RandomnessTests", ["Randomness"]),
+    tests(
+      "MeasuringTests",
+      [
+        "Arrays", "Geometry", "Measuring", "Problems", "Randomness", "Records", "TestSupport", "Theory",
+        "Torch",
+      ]),
     tests(
       "TrainingTests",
       [
-        "Training", "Datasets", "Experiment", "Geometry", "NN", "Randomness", "TestSupport", "Theory",
-        "Torch",
+        "Arrays", "Datasets", "Geometry", "Models", "NN", "Problems", "Randomness", "Records",
+        "TestSupport", "Theory", "Torch", "Training",
       ]),
-    tests("SystemToolsTests", ["SystemTools", "TestSupport"]),
+    tests(
+      "RunsTests",
+      [
+        "Arrays", "Datasets", "Experiment", "Geometry", "Measuring", "Models", "NN", "Problems",
+        "Randomness", "Records", "Runs", "SystemTools", "Tasks", "TestSupport", "Theory", "Torch",
+        "Training",
+      ]),
+    tests("SystemToolsTests", ["Problems", "SystemTools", "TestSupport"]),
     tests("TensorBoardTests", ["TensorBoard", "TestSupport"]),
-    tests("TheoryTests", ["Theory", "Randomness"], fixtures: true),
-    tests("TorchTests", ["Torch"], fixtures: true),
+    tests("TheoryTests", ["Problems", "Theory", "Randomness"], fixtures: true),
+    tests("TorchTests", ["Arrays", "Problems", "Torch"], fixtures: true),
   ],
   cxxLanguageStandard: .cxx20
 )

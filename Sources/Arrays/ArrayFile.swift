@@ -1,5 +1,5 @@
 import Foundation
-import Safetensors
+import Problems
 
 /// A file of named arrays: safetensors, or NumPy's npz and npy, told apart by their contents.
 public struct ArrayFile: Sendable {
@@ -11,13 +11,13 @@ public struct ArrayFile: Sendable {
 
   /// Opens a file and reads what it holds, but no elements.
   ///
-  /// - Throws: `ArrayError` for a file that is missing, cut short, or in another format; `ToolError` without
-  ///   a Python for npz.
+  /// - Throws: `Problem` for a file that is missing, cut short, or in another format; without
+  ///   a Python for npz, too.
   public init(path: String) throws {
     self.path = path
     var isDirectory: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue {
-      throw ArrayError(file: path, reason: "is a directory")
+      throw Problem(.otherFile, file: path, "is a directory")
     }
     let file = try OpenFile(path)
     let start = try [UInt8](file.read(min(9, file.size), at: 0))
@@ -40,10 +40,10 @@ public struct ArrayFile: Sendable {
   }
 
   /// PyTorch's own files, which only its interpreter can read.
-  private static func pickle(_ path: String) -> ArrayError {
-    ArrayError(
-      file: path,
-      reason: "is a pickle of PyTorch, which may run any code when it is read; write its tensors with "
+  private static func pickle(_ path: String) -> Problem {
+    Problem(
+      .pickle, file: path,
+      "is a pickle of PyTorch, which may run any code when it is read; write its tensors with "
         + "safetensors.torch.save_file({\"features\": features, …}, \"features.safetensors\")")
   }
 
@@ -54,15 +54,15 @@ public struct ArrayFile: Sendable {
     do {
       contents = try SafetensorsFile(path: path)
       try contents.checkIntegrity()
-    } catch let error as SafetensorsError {
-      throw ArrayError(
-        file: path, reason: error.reason + " (read as safetensors; npz and npy can be read, too)")
+    } catch var problem as Problem {
+      problem.reason += " (read as safetensors; npz and npy can be read, too)"
+      throw problem
     }
     return contents.entries.reduce(into: [:]) { arrays, entry in
       let (name, found) = (entry.key, entry.value)
       arrays[name] = {
         StoredArray(
-          type: ArrayType(found.type), shape: found.shape, name: name, isFortran: false,
+          type: found.type, shape: found.shape, name: name, isFortran: false,
           isBigEndian: false, offset: contents.dataStart + found.range.lowerBound, file: file)
       }
     }
@@ -70,11 +70,11 @@ public struct ArrayFile: Sendable {
 
   /// An array by name.
   ///
-  /// - Throws: `ArrayError` listing what there is if it is not there, or saying what is wrong with it.
+  /// - Throws: `Problem` listing what there is if it is not there, or saying what is wrong with it.
   public func array(_ name: String) throws -> StoredArray {
     guard let array = arrays[name] else {
       let known = names == [""] ? "one array without a name" : names.prefix(12).joined(separator: ", ")
-      throw ArrayError(file: path, reason: "holds no array named \(name); it holds \(known)")
+      throw Problem(.otherFile, file: path, "holds no array named \(name); it holds \(known)")
     }
     return try array()
   }

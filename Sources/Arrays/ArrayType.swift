@@ -1,4 +1,4 @@
-import Safetensors
+import Problems
 
 /// Element types of arrays in files.
 public enum ArrayType: String, Sendable, CaseIterable, CustomStringConvertible {
@@ -27,37 +27,36 @@ public enum ArrayType: String, Sendable, CaseIterable, CustomStringConvertible {
     }
   }
 
-  /// The type of the same name in a safetensors file.
-  init(_ type: SafetensorsType) { self = Self(rawValue: "\(type)")! }
+  /// The name of the type in the header of a safetensors file.
+  public var safetensorsName: String {
+    switch self {
+    case .bfloat16: "BF16"
+    case .bool: "BOOL"
+    default: "\(rawValue.prefix(1).uppercased())\(8 * size)"
+    }
+  }
+
+  /// The type of a name in the header of a safetensors file.
+  init?(safetensorsName name: String) {
+    guard let type = Self.allCases.first(where: { $0.safetensorsName == name }) else { return nil }
+    self = type
+  }
 
   /// The type that NumPy writes as a kind, such as "f", and a size in bytes.
   init?(kind: Character, size: Int) {
-    switch (kind, size) {
-    case ("f", 8): self = .float64
-    case ("f", 4): self = .float32
-    case ("f", 2): self = .float16
-    case ("i", 8): self = .int64
-    case ("i", 4): self = .int32
-    case ("i", 2): self = .int16
-    case ("i", 1): self = .int8
-    case ("u", 8): self = .uint64
-    case ("u", 4): self = .uint32
-    case ("u", 2): self = .uint16
-    case ("u", 1): self = .uint8
-    case ("b", 1): self = .bool
-    default: return nil
+    let prefix = ["f": "float", "i": "int", "u": "uint"][kind]
+    guard let prefix, let type = Self(rawValue: "\(prefix)\(8 * size)") else {
+      guard kind == "b", size == 1 else { return nil }
+      self = .bool
+      return
     }
+    self = type
   }
 }
 
-/// What is wrong with a file of arrays.
-public struct ArrayError: Error, CustomStringConvertible, Equatable {
-  /// The file.
-  public var file: String
-  /// What was found and what was expected.
-  public var reason: String
-  /// Whether the file is not there at all.
-  public var isMissing = false
-
-  public var description: String { "\(file): \(reason)" }
+extension Problem {
+  /// What is wrong with a file of arrays.
+  package init(_ code: ProblemCode = .damagedFile, file: String, _ reason: String) {
+    self.init(code, file, "\(file): \(reason)")
+  }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import SystemTools
 
 /// NumPy's npz format: npy files in a zip archive, stored as they are or compressed.
@@ -45,10 +46,10 @@ enum NumPyArchive {
   static func members(of file: OpenFile) throws -> [String: @Sendable () throws -> StoredArray] {
     let output = try python(listing, [file.path], file: file.path)
     guard let members = try? JSONDecoder().decode([Member].self, from: output) else {
-      throw ArrayError(file: file.path, reason: "its members could not be listed")
+      throw Problem(file: file.path, "its members could not be listed")
     }
     guard !members.isEmpty else {
-      throw ArrayError(file: file.path, reason: "is a zip archive without npy arrays in it")
+      throw Problem(file: file.path, "is a zip archive without npy arrays in it")
     }
     return members.reduce(into: [:]) { arrays, member in
       arrays[member.name] = {
@@ -70,9 +71,9 @@ enum NumPyArchive {
     let directory = FileManager.default.temporaryDirectory.path
     let attributes = try? FileManager.default.attributesOfFileSystem(forPath: directory)
     guard let free = (attributes?[.systemFreeSize] as? NSNumber)?.intValue, free < member.size else { return }
-    throw ArrayError(
+    throw Problem(
       file: file,
-      reason: "\(member.name) takes \(member.size) bytes unpacked, and \(directory) has room for \(free); "
+      "\(member.name) takes \(member.size) bytes unpacked, and \(directory) has room for \(free); "
         + "set TMPDIR to a directory with more, or write the archive with np.savez, uncompressed")
   }
 
@@ -81,7 +82,7 @@ enum NumPyArchive {
     let output = try Python.run(python, script, arguments)
     guard output.status == 0 else {
       let why = output.standardError.split(separator: "\n").last { !$0.isEmpty } ?? "Python failed"
-      throw ArrayError(file: file, reason: "could not be read as an npz archive (\(why))")
+      throw Problem(file: file, "could not be read as an npz archive (\(why))")
     }
     return output.standardOutput
   }

@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 
 /// NumPy's npy format: a magic number, a version, a header in the form of a Python dictionary, and the elements.
 enum NumPyFormat {
@@ -6,7 +7,7 @@ enum NumPyFormat {
   ///
   /// - Parameter extent: where in the file the array lies, header and elements.
   static func array(_ name: String, in file: OpenFile, extent: Range<Int>) throws -> StoredArray {
-    func failure(_ reason: String) -> ArrayError { ArrayError(file: file.path, reason: "\(name) \(reason)") }
+    func failure(_ reason: String) -> Problem { Problem(file: file.path, "\(name) \(reason)") }
     guard extent.count >= 10 else { throw failure("is \(extent.count) bytes long, too short for a header") }
     let start = try [UInt8](file.read(10, at: extent.lowerBound))
     guard start.starts(with: [0x93] + Array("NUMPY".utf8)) else { throw failure("is not in npy format") }
@@ -51,7 +52,7 @@ enum NumPyFormat {
     let isFortran: Bool
     let shape: [Int]
 
-    init(_ text: String, failure: (String) -> ArrayError) throws {
+    init(_ text: String, failure: (String) -> Problem) throws {
       guard let type = Self.value("descr", in: text), let order = Self.value("fortran_order", in: text),
         let shape = Self.value("shape", in: text)
       else { throw failure("has a header without descr, fortran_order or shape") }

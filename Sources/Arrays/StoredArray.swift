@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 
 /// An array in a file, of which rows are read as they are wanted.
 public struct StoredArray: Sendable {
@@ -22,13 +23,13 @@ public struct StoredArray: Sendable {
   public var rowWidth: Int { shape.dropFirst().reduce(1, *) }
 
   /// An error about this array.
-  public func failure(_ reason: String) -> ArrayError {
-    ArrayError(file: file.path, reason: "\(name) \(reason)")
+  public func failure(_ reason: String) -> Problem {
+    Problem(file: file.path, "\(name) \(reason)")
   }
 
   /// The bytes of some rows, row-major and in the host's byte order.
   ///
-  /// - Throws: `ArrayError` if they cannot be read.
+  /// - Throws: `Problem` if they cannot be read.
   public func rows(_ range: Range<Int>) throws -> Data {
     var bytes = Data(count: range.count * rowWidth * type.size)
     try bytes.withUnsafeMutableBytes { try read(range, into: $0) }
@@ -37,7 +38,7 @@ public struct StoredArray: Sendable {
 
   /// Reads the bytes of some rows, row-major and in the host's byte order, into memory that takes just them.
   ///
-  /// - Throws: `ArrayError` if they cannot be read.
+  /// - Throws: `Problem` if they cannot be read.
   public func read(_ range: Range<Int>, into bytes: UnsafeMutableRawBufferPointer) throws {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "rows \(range) of \(count)")
     let row = rowWidth * type.size
@@ -88,7 +89,7 @@ public struct StoredArray: Sendable {
 
   /// All elements as whole numbers.
   ///
-  /// - Throws: `ArrayError` for an element that is none, with its place.
+  /// - Throws: `Problem` for an element that is none, with its place.
   public func integers() throws -> [Int] {
     let bytes = try rows(0..<count)
     func map<Element>(_: Element.Type, _ convert: (Element) -> Int?) throws -> [Int] {
@@ -135,9 +136,9 @@ final class OpenFile: Sendable {
     guard descriptor >= 0 else {
       let isMissing = code == ENOENT
       let reason = String(cString: strerror(code))
-      throw ArrayError(
-        file: shown ?? path, reason: isMissing ? "there is no such file" : "cannot be read (\(reason))",
-        isMissing: isMissing)
+      throw Problem(
+        isMissing ? .missingFile : .unreadableFile, file: shown ?? path,
+        isMissing ? "there is no such file" : "cannot be read (\(reason))")
     }
     var status = stat()
     fstat(descriptor, &status)
@@ -163,7 +164,7 @@ final class OpenFile: Sendable {
       if got < 0, errno == EINTR { continue }
       guard got > 0 else {
         let reason = got < 0 ? String(cString: strerror(errno)) : "the file became shorter"
-        throw ArrayError(file: path, reason: "could not be read at byte \(offset + done) (\(reason))")
+        throw Problem(file: path, "could not be read at byte \(offset + done) (\(reason))")
       }
       done += got
     }

@@ -41,8 +41,10 @@ struct CallerNode : torch::autograd::Node {
       ct_tensor_free(tensor);
     }
     if (error != nullptr) {
-      const std::string message(error);
-      ct_string_free(error);
+      const std::string message(error->message);
+      const ct_code code = error->code;
+      ct_error_free(error);
+      TORCH_CHECK_WITH(OutOfMemoryError, code != CT_OUT_OF_MEMORY, message);
       TORCH_CHECK(false, message);
     }
     return results;

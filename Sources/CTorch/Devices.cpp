@@ -24,11 +24,7 @@ extern "C" bool ct_cuda_load(void) {
     // RTLD_GLOBAL, so that the library's registrations find the loaded libtorch_cpu.
     if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) return false;
     bool found = false;
-    ct_string_free(shim::guarded([&] {
-      // float32 is to mean float32: by default convolutions would round their operands to TF32's ten bits.
-      at::globalContext().setAllowTF32CuDNN(false);
-      found = at::hasCUDA();
-    }));
+    ct_error_free(shim::guarded([&] { found = at::hasCUDA(); }));
     return found;
   }();
   return is_available;
@@ -37,13 +33,17 @@ extern "C" bool ct_cuda_load(void) {
 extern "C" int32_t ct_cuda_device_count(void) {
   int32_t count = 0;
   if (ct_cuda_load()) {
-    ct_string_free(shim::guarded([&] { count = static_cast<int32_t>(at::detail::getCUDAHooks().deviceCount()); }));
+    ct_error_free(shim::guarded([&] { count = static_cast<int32_t>(at::detail::getCUDAHooks().deviceCount()); }));
   }
   return count;
 }
 
-extern "C" ct_error ct_cuda_synchronize(void) {
-  return shim::guarded([&] { at::detail::getCUDAHooks().deviceSynchronize(at::detail::getCUDAHooks().getCurrentDevice()); });
+extern "C" ct_error ct_cuda_synchronize(int64_t device) {
+  return shim::guarded([&] { at::detail::getCUDAHooks().deviceSynchronize(shim::decode(device).index()); });
+}
+
+extern "C" ct_error ct_set_convolution_tf32(bool allowed) {
+  return shim::guarded([&] { at::globalContext().setAllowTF32CuDNN(allowed); });
 }
 
 extern "C" ct_error ct_set_deterministic(bool deterministic) {

@@ -39,20 +39,42 @@ inline char *copy_string(const char *text, size_t length) {
 
 inline char *copy_string(const std::string &text) { return copy_string(text.data(), text.size()); }
 
-/// Runs `body`; whatever it throws becomes a message.
+inline ct_error failure(ct_code code, const char *message) {
+  auto *error = static_cast<ct_error>(std::malloc(sizeof(ct_failure)));
+  if (error == nullptr) std::abort();  // as above
+  error->code = code;
+  error->message = copy_string(message, std::strlen(message));
+  return error;
+}
+
+/// Runs `body`; whatever it throws becomes a failure.
 template <typename Body>
 ct_error guarded(Body &&body) noexcept {
   try {
     body();
     return nullptr;
+  } catch (const c10::OutOfMemoryError &error) {
+    return failure(CT_OUT_OF_MEMORY, error.what_without_backtrace());
+  } catch (const c10::AcceleratorError &error) {
+    return failure(CT_DEVICE_FAILED, error.what_without_backtrace());
+  } catch (const c10::IndexError &error) {
+    return failure(CT_BAD_INDEX, error.what_without_backtrace());
+  } catch (const c10::ValueError &error) {
+    return failure(CT_BAD_VALUE, error.what_without_backtrace());
+  } catch (const c10::TypeError &error) {
+    return failure(CT_BAD_TYPE, error.what_without_backtrace());
+  } catch (const c10::NotImplementedError &error) {
+    return failure(CT_NOT_IMPLEMENTED, error.what_without_backtrace());
+  } catch (const c10::LinAlgError &error) {
+    return failure(CT_LINEAR_ALGEBRA, error.what_without_backtrace());
   } catch (const c10::Error &error) {
-    return copy_string(error.what_without_backtrace());
+    return failure(CT_OTHER, error.what_without_backtrace());
   } catch (const std::bad_alloc &) {
-    return copy_string("out of memory");
+    return failure(CT_OUT_OF_MEMORY, "out of memory");
   } catch (const std::exception &error) {
-    return copy_string(error.what());
+    return failure(CT_OTHER, error.what());
   } catch (...) {
-    return copy_string("an exception of unknown type");
+    return failure(CT_OTHER, "an exception of unknown type");
   }
 }
 

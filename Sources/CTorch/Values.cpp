@@ -1,5 +1,12 @@
 #include "Internal.h"
 
+extern "C" ct_error ct_error_make(ct_code code, const char *message) { return shim::failure(code, message); }
+
+extern "C" void ct_error_free(ct_error error) {
+  if (error != nullptr) std::free(error->message);
+  std::free(error);
+}
+
 extern "C" void ct_string_free(char *string) { std::free(string); }
 
 extern "C" void ct_value_free(ct_value *value) {

@@ -1,68 +1,62 @@
 import Foundation
-import Torch
+import Problems
 
-/// CIFAR10 and CIFAR100 (Krizhevsky, 2009): 60,000 colour images, 32×32, in the official binary files.
-///
-/// A record is one label byte (CIFAR10) or two (CIFAR100: superclass, class), then 3,072 pixel bytes,
-/// channel after channel.
+/// CIFAR10 and CIFAR100 (Krizhevsky, 2009): 60,000 colour images, 32×32, in one of the forms that the official site
+/// offers.
 public enum CIFAR: String, Sendable, CaseIterable {
   case ten = "cifar10"
   case hundred = "cifar100"
 
-  static let size = 32
-  static let channels = 3
+  /// The forms of the files, in the order in which they are looked for: one file and one line each.
+  static let forms: [any CIFARForm.Type] = [CIFARBinary.self]
+
+  static let shape = ImageShape(height: 32, width: 32, channels: 3)
 
   /// Number of classes.
   public var classes: Int { self == .ten ? 10 : 100 }
   /// As people write it.
   public var title: String { self == .ten ? "CIFAR10" : "CIFAR100" }
 
-  private var labelBytes: Int { self == .ten ? 1 : 2 }
-  private var recordBytes: Int { labelBytes + Self.channels * Self.size * Self.size }
-
-  /// The official files with the images in each.
-  var trainingFiles: [(name: String, records: Int)] {
-    self == .ten ? (1...5).map { ("data_batch_\($0).bin", 10_000) } : [("train.bin", 50_000)]
-  }
-  var testFile: (name: String, records: Int) {
-    self == .ten ? ("test_batch.bin", 10_000) : ("test.bin", 10_000)
-  }
-  private var nameFile: String { self == .ten ? "batches.meta.txt" : "fine_label_names.txt" }
-  private var allFiles: [String] { trainingFiles.map(\.name) + [testFile.name, nameFile] }
-
-  /// What the directory is called in the official archive, and shorter names.
-  private var directoryNames: [String] {
-    self == .ten
-      ? ["cifar-10-batches-bin", "cifar10", "cifar-10"] : ["cifar-100-binary", "cifar100", "cifar-100"]
+  /// As a member of the list.
+  public var descriptor: DatasetDescriptor {
+    DatasetDescriptor(
+      name: rawValue, title: title,
+      facts: .init(shape: Self.shape, classes: classes, trainingImages: 50_000, testImages: 10_000),
+      isFetchable: true, path: .optional, locate: { locate() }
+    ) { request, reporting in
+      try load(path: request.path, fetch: request.fetch, verify: request.verify, reporting: reporting)
+    }
   }
 
   /// What the official site offers.
   static let site = "https://www.cs.toronto.edu/~kriz"
-  var archiveName: String { self == .ten ? "cifar-10-binary.tar.gz" : "cifar-100-binary.tar.gz" }
-  var download: Download {
-    Download(
-      url: "\(Self.site)/\(archiveName)", bytes: self == .ten ? 170_052_171 : 168_513_733,
-      digest: .md5(self == .ten ? "c32a1d4ab5d03f1284b67883e8d87530" : "03b5dce01913d631647c71ecec9e9cb8"))
+
+  /// What people call the directory of a data set.
+  private var plainNames: [String] { self == .ten ? ["cifar10", "cifar-10"] : ["cifar100", "cifar-100"] }
+
+  private static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+  private static func isDirectory(_ path: String) -> Bool {
+    var isDirectory: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
   }
 
-  private var remedies: [String] {
-    [
-      "collapse data fetch \(rawValue)",
-      "or put \(archiveName) from \(Self.site)/ into COLLAPSE_DATA,",
-      "or name its place, packed or unpacked: --set data.path=PATH",
-    ]
+  /// The form of the files in a directory, if they are there: by those of the test images and of the names.
+  private func form(in directory: String) -> (any CIFARForm)? {
+    Self.forms.map { $0.init(self) }.first { form in
+      [form.testFile.name, form.nameFile].allSatisfy { Self.exists("\(directory)/\($0)") }
+    }
   }
 
   /// Where the files are: the first directory in `COLLAPSE_DATA` or the cache, else the first archive.
   public func locate() -> String? {
     let bases = [DataCache.own, DataCache.path].compactMap { $0 }
+    let forms = Self.forms.map { $0.init(self) }
+    let names = forms.map(\.directoryName) + plainNames
     let directories =
-      bases.flatMap { base in directoryNames.map { "\(base)/\($0)" } } + (DataCache.own.map { [$0] } ?? [])
-    let found = directories.first { directory in
-      [testFile.name, nameFile].allSatisfy { FileManager.default.fileExists(atPath: "\(directory)/\($0)") }
-    }
-    return found
-      ?? bases.map { "\($0)/\(archiveName)" }.first { FileManager.default.fileExists(atPath: $0) }
+      bases.flatMap { base in names.map { "\(base)/\($0)" } } + (DataCache.own.map { [$0] } ?? [])
+    return directories.first { form(in: $0) != nil }
+      ?? bases.flatMap { base in forms.map { "\(base)/\($0.archiveName)" } }.first(where: Self.exists)
   }
 
   /// Reads the data set, from its pack where there is one.
@@ -72,27 +66,31 @@ public enum CIFAR: String, Sendable, CaseIterable {
   ///     the one that ``locate()`` finds, which must hold all of them.
   ///   - fetch: whether to bring the archive here if there is none.
   ///   - verify: whether to read the files again although there is a pack.
-  /// - Throws: `DatasetError` for files that are missing, cut short, too long or with labels out of range.
+  /// - Throws: `Problem` for files that are missing, cut short, too long or with labels out of range.
   public func load(
     path: String? = nil, fetch: Bool = false, verify: Bool = false, reporting: DataReporting = { _, _ in }
   ) throws -> ImageDataset {
-    guard let place = try path ?? locate() ?? (fetch ? self.fetch(download, reporting) : nil) else {
-      throw DatasetError(.missing, "\(title) is not on this machine.", remedies: remedies)
+    let binary = CIFARBinary(self)
+    guard let place = try path ?? locate() ?? (fetch ? self.fetch(binary.download, reporting) : nil) else {
+      throw Problem(
+        .missingData, rawValue, "\(title) is not on this machine.", choices: [binary.archiveName, Self.site])
     }
     let isWhole = path == nil
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: place, isDirectory: &isDirectory) else {
-      throw DatasetError(.missing, "\(place) does not exist.", remedies: remedies)
+    guard Self.exists(place) else {
+      throw Problem(
+        .missingData, rawValue, "\(place) does not exist.", choices: [binary.archiveName, Self.site])
     }
+    let isDirectory = Self.isDirectory(place)
     let url = URL(fileURLWithPath: place)
+    let form = isDirectory ? form(in: place) ?? binary : try self.form(ofArchive: place)
     let sources =
-      isDirectory.boolValue
-      ? SourceFiles(allFiles, in: place)
+      isDirectory
+      ? SourceFiles(form.files, in: place)
       : SourceFiles([url.lastPathComponent], in: url.deletingLastPathComponent().path)
     func make() throws -> ImageDataset {
-      if isDirectory.boolValue { return try read(place, isWhole: isWhole) }
+      if isDirectory { return try read(form, place, isWhole: isWhole) }
       return try DataCache.withStaging {
-        try read(archive: place, unpackedInto: $0, isWhole: isWhole, reporting)
+        try read(form, archive: place, unpackedInto: $0, isWhole: isWhole, reporting)
       }
     }
     // Parts are small, and made to try things.
@@ -100,55 +98,120 @@ public enum CIFAR: String, Sendable, CaseIterable {
     return try PackedImages(rawValue, of: sources).dataset(fresh: verify, reporting: reporting, make: make)
   }
 
+  /// The form whose files an archive holds; the first where it holds none.
+  private func form(ofArchive path: String) throws -> any CIFARForm {
+    let members = Set(try TarArchive(path: path).memberNames().compactMap { $0.split(separator: "/").last })
+    let forms = Self.forms.map { $0.init(self) }
+    return forms.first { members.contains($0.testFile.name[...]) } ?? forms[0]
+  }
+
   /// Reads the files of a directory.
-  private func read(_ directory: String, isWhole: Bool) throws -> ImageDataset {
-    for name in allFiles where !FileManager.default.fileExists(atPath: "\(directory)/\(name)") {
-      throw DatasetError(
-        .missing, "\(directory) has no file \(name).",
-        remedies: ["\(title)'s files are \(allFiles.joined(separator: ", "))."] + remedies)
+  func read(_ form: any CIFARForm, _ directory: String, isWhole: Bool) throws -> ImageDataset {
+    for name in form.files where !Self.exists("\(directory)/\(name)") {
+      throw Problem(
+        .missingData, rawValue,
+        "\(directory) has no file \(name); \(title)'s files are \(form.files.joined(separator: ", ")).",
+        choices: [form.archiveName, Self.site])
     }
-    let names = try classNames(directory)
+    let names = try form.classNames(in: directory)
+    guard names.count == classes else {
+      throw Problem(
+        .malformedData, directory,
+        "\(directory)/\(form.nameFile) has \(names.count) names of classes, expected \(classes).")
+    }
     return try ImageDataset(
-      name: title, classNames: names, training: read(trainingFiles, in: directory, isWhole: isWhole),
-      test: read([testFile], in: directory, isWhole: isWhole), origin: directory)
+      name: title, classNames: names,
+      training: read(form, form.trainingFiles, in: directory, isWhole: isWhole),
+      test: read(form, [form.testFile], in: directory, isWhole: isWhole), origin: directory)
+  }
+
+  private func read(
+    _ form: any CIFARForm, _ files: [(name: String, records: Int)], in directory: String, isWhole: Bool
+  ) throws -> ImageSet {
+    var labels: [Int] = []
+    var pixels = Data()
+    for (name, records) in files {
+      let path = "\(directory)/\(name)"
+      let part = try form.records(in: path)
+      guard !part.labels.isEmpty, part.labels.count <= records, !isWhole || part.labels.count == records
+      else {
+        throw wrongCount(path, found: part.labels.count, expected: records, form)
+      }
+      if let record = part.labels.firstIndex(where: { !(0..<classes).contains($0) }) {
+        throw Problem(
+          .malformedData, path,
+          "\(path): label \(part.labels[record]) of record \(record) is not in 0 to \(classes - 1).")
+      }
+      labels += part.labels
+      pixels.append(Self.interleaved(part.pixels))
+    }
+    return ImageSet(pixels: pixels, shape: Self.shape, labels: labels)
+  }
+
+  private func wrongCount(_ path: String, found: Int, expected: Int, _ form: any CIFARForm) -> Problem {
+    let isPart = found > 0 && found < expected
+    return Problem(
+      isPart ? .partialData : .malformedData, rawValue,
+      "\(path) \(found < expected ? "is cut short" : "is too long"): it has \(found) records\(form.recordNote); "
+        + "the official file has \(expected) records.", choices: isPart ? [] : [form.archiveName, Self.site])
+  }
+
+  /// Pixels channel after channel, as pixels with their channels side by side.
+  private static func interleaved(_ planes: Data) -> Data {
+    let (area, channels) = (shape.height * shape.width, shape.channels)
+    var result = Data(count: planes.count)
+    planes.withUnsafeBytes { (source: UnsafeRawBufferPointer) in
+      result.withUnsafeMutableBytes { (target: UnsafeMutableRawBufferPointer) in
+        for image in stride(from: 0, to: source.count, by: shape.bytes) {
+          for channel in 0..<channels {
+            for place in 0..<area {
+              target[image + place * channels + channel] = source[image + channel * area + place]
+            }
+          }
+        }
+      }
+    }
+    return result
   }
 
   /// Unpacks an archive into a directory and reads it; errors name the archive.
   private func read(
-    archive: String, unpackedInto directory: String, isWhole: Bool, _ reporting: DataReporting
+    _ form: any CIFARForm, archive: String, unpackedInto directory: String, isWhole: Bool,
+    _ reporting: DataReporting
   ) throws -> ImageDataset {
     do {
       try TarArchive(path: archive).unpack(
-        allFiles, into: directory, atMost: Self.mostBytes, reporting: reporting)
-      let dataset = try read(directory, isWhole: isWhole)
-      return try ImageDataset(
+        form.files, into: directory, atMost: Self.mostBytes, reporting: reporting)
+      let dataset = try read(form, directory, isWhole: isWhole)
+      return ImageDataset(
         name: dataset.name, classNames: dataset.classNames, training: dataset.training, test: dataset.test,
         origin: archive, normalization: dataset.normalization)
-    } catch var error as DatasetError {
-      error.reason = error.reason.replacing(directory, with: archive)
-      throw error
+    } catch var problem as Problem {
+      problem.reason = problem.reason.replacing(directory, with: archive)
+      throw problem
     }
   }
 
   /// Brings the archive to the cache, unpacks and verifies it; gives the directory of its files.
   func fetch(_ download: Download, _ reporting: DataReporting) throws -> String {
+    let form = CIFARBinary(self)
     let cache = try DataCache.makeDirectory()
-    let (archive, place) = ("\(cache)/\(archiveName)", "\(cache)/\(rawValue)")
+    let (archive, place) = ("\(cache)/\(form.archiveName)", "\(cache)/\(rawValue)")
     return try DataCache.withLock(on: place, reporting) {
       // Another process may have been faster.
-      if (try? read(place, isWhole: true)) != nil { return place }
+      if (try? read(form, place, isWhole: true)) != nil { return place }
       do {
         try download.fetch(to: archive, reporting: reporting)
-      } catch var error as DatasetError {
-        error.reason = "\(title) could not be fetched: \(error.reason)"
-        error.remedies += remedies.dropFirst()
-        throw error
+      } catch let problem as Problem {
+        throw Problem(
+          .unfetchedData, rawValue, "\(title) could not be fetched: \(problem.reason)",
+          choices: [form.archiveName, Self.site])
       }
       try DataCache.withStaging { staging in
         let files = "\(staging)/files"
         try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
         // Read before it takes its place, so that the cache never holds half a data set.
-        _ = try read(archive: archive, unpackedInto: files, isWhole: true, reporting)
+        _ = try read(form, archive: archive, unpackedInto: files, isWhole: true, reporting)
         try? FileManager.default.removeItem(atPath: place)
         try FileManager.default.moveItem(atPath: files, toPath: place)
       }
@@ -159,62 +222,31 @@ public enum CIFAR: String, Sendable, CaseIterable {
 
   /// More than the files take.
   private static let mostBytes = 300_000_000
+}
 
-  private func classNames(_ directory: String) throws -> [String] {
-    let path = "\(directory)/\(nameFile)"
-    let text = try? String(contentsOfFile: path, encoding: .utf8)
-    let names = (text ?? "").split(whereSeparator: \.isNewline).map {
-      $0.trimmingCharacters(in: .whitespaces)
-    }
-    .filter { !$0.isEmpty }
-    guard names.count == classes else {
-      throw DatasetError(.malformed, "\(path) has \(names.count) names of classes, expected \(classes).")
-    }
-    return names
-  }
+/// One of the forms in which the official site offers the files.
+protocol CIFARForm: Sendable {
+  init(_ kind: CIFAR)
+  /// The files with the images in each.
+  var trainingFiles: [(name: String, records: Int)] { get }
+  var testFile: (name: String, records: Int) { get }
+  /// The file with the names of the classes.
+  var nameFile: String { get }
+  /// What the directory is called in the archive.
+  var directoryName: String { get }
+  var archiveName: String { get }
+  /// What a message adds to a number of records.
+  var recordNote: String { get }
 
-  private func read(_ files: [(name: String, records: Int)], in directory: String, isWhole: Bool) throws
-    -> ImageSet
-  {
-    var labels: [Int] = []
-    var pixels = Data()
-    for (name, records) in files {
-      let path = "\(directory)/\(name)"
-      guard let content = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) else {
-        throw DatasetError(.missing, "\(path) cannot be read.")
-      }
-      let count = try self.count(content.count, path, records: records, isWhole: isWhole)
-      pixels.reserveCapacity(files.count * count * recordBytes)
-      for record in 0..<count {
-        let start = content.startIndex + record * recordBytes
-        let label = Int(content[start + labelBytes - 1])
-        guard label < classes else {
-          throw DatasetError(
-            .malformed, "\(path): label \(label) of record \(record) is not in 0 to \(classes - 1).")
-        }
-        labels.append(label)
-        pixels.append(content[start + labelBytes..<start + recordBytes])
-      }
-    }
-    let shape = [labels.count, Self.channels, Self.size, Self.size]
-    let images = try pixels.withUnsafeBytes { bytes in
-      try Tensor(bytes: bytes, shape: shape, dtype: .uint8).permuted([0, 2, 3, 1]).contiguous().checked()
-    }
-    return ImageSet(images: images, labels: labels)
-  }
+  func classNames(in directory: String) throws -> [String]
 
-  /// How many records a file holds.
-  private func count(_ bytes: Int, _ path: String, records: Int, isWhole: Bool) throws -> Int {
-    let (count, rest) = bytes.quotientAndRemainder(dividingBy: recordBytes)
-    guard rest == 0, count > 0, count <= records, !isWhole || count == records else {
-      let problem = count >= records ? "is too long" : "is cut short"
-      throw DatasetError(
-        .malformed,
-        "\(path) \(problem): \(bytes) bytes are \(count) records of \(recordBytes) and \(rest) bytes; "
-          + "the official file has \(records) records.",
-        remedies: rest == 0 && count > 0 && count < records
-          ? ["To work with a part of the images, name its place: --set data.path=PATH"] : remedies)
-    }
-    return count
-  }
+  /// Labels, and pixels channel after channel, of a file.
+  ///
+  /// - Throws: `Problem` for a file that is no sequence of whole records.
+  func records(in path: String) throws -> (labels: [Int], pixels: Data)
+}
+
+extension CIFARForm {
+  /// Names of all files.
+  var files: [String] { trainingFiles.map(\.name) + [testFile.name, nameFile] }
 }

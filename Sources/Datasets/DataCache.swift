@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 
 /// Told what is being done and how far it is, 0 to 1.
 public typealias DataReporting = (_ action: String, _ fraction: Double) -> Void
@@ -31,16 +32,14 @@ enum DataCache {
 
   /// Makes a directory in the cache.
   ///
-  /// - Throws: `DatasetError` if it cannot be made.
+  /// - Throws: `Problem` if it cannot be made.
   @discardableResult
   static func makeDirectory(_ name: String = "") throws -> String {
     let directory = name.isEmpty ? path : "\(path)/\(name)"
     do {
       try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     } catch {
-      throw DatasetError(
-        .missing, "the cache directory \(path) cannot be made.",
-        remedies: ["Set COLLAPSE_CACHE to a directory that you may write to."])
+      throw Problem(.unwritableCache, path, "the cache directory \(path) cannot be made.")
     }
     return directory
   }
@@ -73,7 +72,7 @@ enum DataCache {
 
   /// Runs `body` while no other process does so for the same file.
   ///
-  /// - Throws: `DatasetError` if the lock beside the file cannot be made.
+  /// - Throws: `Problem` if the lock beside the file cannot be made.
   static func withLock<Result>(
     on file: String, _ reporting: DataReporting, _ body: () throws -> Result
   ) throws -> Result {
@@ -97,9 +96,7 @@ enum DataCache {
     }
   }
 
-  private static func unwritable(_ file: String) -> DatasetError {
-    DatasetError(
-      .missing, "\(file) cannot be written (\(String(cString: strerror(errno)))).",
-      remedies: ["Set COLLAPSE_CACHE to a directory that you may write to, with room for it."])
+  private static func unwritable(_ file: String) -> Problem {
+    Problem(.unwritableCache, file, "\(file) cannot be written (\(String(cString: strerror(errno)))).")
   }
 }

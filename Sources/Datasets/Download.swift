@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import SystemTools
 
 /// A file on a server, and what it must be.
@@ -20,7 +21,7 @@ struct Download {
       let tool = if case .md5 = self { "md5sum" } else { "sha256sum" }
       let output = try Tool.run(tool, ["--", path])
       guard output.status == 0 else {
-        throw DatasetError(.missing, "\(path) cannot be read: \(output.standardError).")
+        throw Problem(.unreadableFile, path, "\(path) cannot be read: \(output.standardError).")
       }
       return String(decoding: output.standardOutput.prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self)
     }
@@ -39,7 +40,7 @@ struct Download {
   /// Brings the file to a path, going on from where an earlier attempt, of this process or another,
   /// was broken off; verified before it has its name.
   ///
-  /// - Throws: `DatasetError` if the server does not give it, or something else.
+  /// - Throws: `Problem` if the server does not give it, or something else.
   func fetch(to path: String, reporting: DataReporting) throws {
     // Two writers of one file would spoil it.
     try DataCache.withLock(on: path, reporting) { try fetchAlone(to: path, reporting) }
@@ -59,7 +60,8 @@ struct Download {
       wasResumed = false
     }
     guard rename(partial, path) == 0 else {
-      throw DatasetError(.missing, "\(path) cannot be written (\(String(cString: strerror(errno)))).")
+      throw Problem(
+        .unwritableCache, path, "\(path) cannot be written (\(String(cString: strerror(errno)))).")
     }
   }
 
@@ -69,13 +71,12 @@ struct Download {
     try digest.map { try $0.found(path) == $0.value } ?? true
   }
 
-  private func wrong(_ path: String) throws -> DatasetError {
+  private func wrong(_ path: String) throws -> Problem {
     let (name, found) = try (digest?.name ?? "", digest?.found(path) ?? "")
-    return DatasetError(
-      .malformed,
+    return Problem(
+      .wrongDownload, url,
       "\(url) gave \(DataCache.size(path)) bytes with \(name) \(found); the file that is wanted has "
-        + "\(bytes) bytes and \(name) \(digest?.value ?? "")",
-      remedies: ["The server, or something on the way, gives another file; try again later."])
+        + "\(bytes) bytes and \(name) \(digest?.value ?? "")")
   }
 
   /// Asks until the whole file is there, or nothing more comes.
@@ -89,8 +90,10 @@ struct Download {
       var isTooLong: Bool { DataCache.size(partial) > 2 * bytes }
       let output = try Tool.run(
         "curl", arguments(partial),
-        poll: { reporting("fetching \(name)", min(1, Double(DataCache.size(partial)) / Double(bytes))) },
-        while: { !isTooLong })
+        watch: {
+          reporting("fetching \(name)", min(1, Double(DataCache.size(partial)) / Double(bytes)))
+          return !isTooLong
+        })
       if output.status == 0 { return }
       // One line an attempt.
       reason = output.standardError.split(separator: "\n").last.map(String.init) ?? "curl failed"
@@ -102,13 +105,14 @@ struct Download {
       if wasTooLong || output.status == 23 { break }  // 23: no room
       if [6, 7, 22].contains(output.status), !cannotResume { break }  // no such host, closed, refused
     }
-    throw DatasetError(.missing, "\(url): \(reason)")
+    throw Problem(.unfetchedData, url, "\(url): \(reason)")
   }
 
   private func arguments(_ partial: String) -> [String] {
     [
       "--fail", "--silent", "--show-error", "--location", "--connect-timeout", "10", "--speed-limit", "100",
-      "--speed-time", "30", "--continue-at", "-", "--output", partial, "--", url,
+      "--speed-time", "30", "--proto", "=http,https,file", "--proto-redir", "=http,https", "--continue-at",
+      "-", "--output", partial, "--", url,
     ]
   }
 }

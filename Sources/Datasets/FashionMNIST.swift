@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import SystemTools
 
 /// FashionMNIST (Xiao, Rasul & Vollgraf, 2017): 70,000 grey images of clothing, 28×28, ten classes.
@@ -25,14 +26,12 @@ public enum FashionMNIST {
 
   /// The first directory that has the files: below `COLLAPSE_DATA`, Debian's package, the cache.
   ///
-  /// - Throws: `DatasetError` if `COLLAPSE_DATA` names a directory that does not exist.
+  /// - Throws: `Problem` if `COLLAPSE_DATA` names a directory that does not exist.
   public static func locate() throws -> String? {
     var candidates: [String] = []
     if let own = DataCache.own {
       guard FileManager.default.fileExists(atPath: own) else {
-        throw DatasetError(
-          .missing, "COLLAPSE_DATA names \(own), which does not exist.",
-          remedies: ["Set it to the directory with your data sets, or unset it to have them fetched."])
+        throw Problem(.missingDataDirectory, own, "COLLAPSE_DATA names \(own), which does not exist.")
       }
       candidates += ["\(own)/fashion-mnist", own]
     }
@@ -46,13 +45,12 @@ public enum FashionMNIST {
   /// Reads the data set, fetching it first where it is not at hand; verified once, then from its pack.
   ///
   /// - Parameter verify: whether to verify the files again.
-  /// - Throws: `DatasetError` if it cannot be had, or its files are not what they should be.
+  /// - Throws: `Problem` if it cannot be had, or its files are not what they should be.
   public static func load(
     fetch: Bool = true, verify: Bool = false, reporting: DataReporting = { _, _ in }
   ) throws -> ImageDataset {
     guard let directory = try locate() ?? (fetch ? self.fetch(reporting) : nil) else {
-      throw DatasetError(
-        .missing, "FashionMNIST is not on this machine.", remedies: ["collapse data fetch fashion-mnist"])
+      throw Problem(.missingData, "fashion-mnist", "FashionMNIST is not on this machine.")
     }
     let sources = SourceFiles(IDXFiles.all.flatMap { [$0, $0 + ".gz"] }, in: directory)
     return try PackedImages("fashion-mnist", of: sources).dataset(fresh: verify, reporting: reporting) {
@@ -88,47 +86,14 @@ public enum FashionMNIST {
         problems.append("from \(source): \(error)")
       }
     }
-    throw DatasetError(
-      .missing, "FashionMNIST could not be fetched: \(problems.joined(separator: "; ")).",
-      remedies: [
-        "On Debian or Ubuntu: sudo apt-get update && sudo apt-get install \(debianPackage)",
-        "Or put the four IDX files into a directory and set COLLAPSE_DATA to it.",
-      ])
+    throw Problem(
+      .unfetchedData, "fashion-mnist",
+      "FashionMNIST could not be fetched: \(problems.joined(separator: "; ")).")
   }
 
   private static func fetchFromDebian(_ staging: String, _ reporting: DataReporting) throws -> String {
-    guard Tool.find("dpkg") != nil else { throw DatasetError(.missing, "dpkg is not installed") }
-    reporting("fetching \(debianPackage) (30 MB) with apt-get", 0)
-    func download(_ options: [String]) throws -> Tool.Output {
-      try Tool.run("apt-get", ["download", "-q"] + options + [debianPackage], directory: staging) {
-        let files = (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
-        let bytes = files.reduce(0) { $0 + DataCache.size("\(staging)/\($1)") }
-        reporting("fetching \(debianPackage) with apt-get", min(1, Double(bytes) / 30e6))
-      }
-    }
-    var downloaded = try download([])
-    if downloaded.status != 0 {
-      // A new machine has no lists of packages yet. Our own need no rights and leave its alone.
-      let place = URL(fileURLWithPath: staging).path
-      for name in ["lists/partial", "cache/archives/partial"] {
-        try FileManager.default.createDirectory(
-          atPath: "\(place)/\(name)", withIntermediateDirectories: true)
-      }
-      let own = ["-o", "Dir::State::lists=\(place)/lists", "-o", "Dir::Cache=\(place)/cache"]
-      reporting("fetching the list of Debian's packages", 0)
-      let update = ["update", "-q", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User="]
-      if try Tool.run("apt-get", update + own).status == 0 { downloaded = try download(own) }
-    }
-    let files = (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
-    guard downloaded.status == 0, let package = files.first(where: { $0.hasSuffix(".deb") }) else {
-      // Its warnings come before its errors.
-      let lines = downloaded.standardError.split(separator: "\n")
-      let why = lines.first { $0.hasPrefix("E:") } ?? lines.last ?? "no package was downloaded"
-      throw DatasetError(.missing, String(why))
-    }
-    let unpacking = try Tool.run("dpkg", ["-x", "\(staging)/\(package)", "\(staging)/unpacked"])
-    guard unpacking.status == 0 else { throw DatasetError(.malformed, unpacking.standardError) }
-    return "\(staging)/unpacked/\(debianDirectory)"
+    let files = try DebianPackage(name: debianPackage, megabytes: 30).unpack(into: staging, reporting)
+    return "\(files)/\(debianDirectory)"
   }
 
   private static func fetchFromOfficialSite(_ staging: String, _ reporting: DataReporting) throws -> String {
@@ -140,5 +105,17 @@ public enum FashionMNIST {
       try download.fetch(to: "\(directory)/\(name).gz", reporting: reporting)
     }
     return directory
+  }
+}
+
+extension FashionMNIST {
+  /// As a member of the list.
+  public static let descriptor = DatasetDescriptor(
+    name: "fashion-mnist", title: "FashionMNIST",
+    facts: .init(
+      shape: ImageShape(height: 28, width: 28, channels: 1), classes: 10, trainingImages: 60_000,
+      testImages: 10_000), isFetchable: true, path: .refused, isVerifiedByChecksum: true, locate: locate
+  ) { request, reporting in
+    try load(fetch: request.fetch, verify: request.verify, reporting: reporting)
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import SystemTools
 
 /// A file of unsigned bytes in the IDX format of MNIST, plain or gzipped.
@@ -15,19 +16,20 @@ public struct IDXFile: Sendable {
 
   /// Reads a file of the given number of dimensions.
   ///
-  /// - Throws: `DatasetError` for a file that is missing, cut short, too long, not gzip or not IDX.
+  /// - Throws: `Problem` for a file that is missing, cut short, too long, not gzip or not IDX.
   public init(path: String, rank: Int) throws {
     content = try Self.uncompressed(path)
     let header = 4 + 4 * rank
     guard content.count >= header else {
-      throw DatasetError(
-        .malformed, "\(path) is cut short: \(content.count) bytes, its header alone takes \(header).")
+      throw Problem(
+        .malformedData, path,
+        "\(path) is cut short: \(content.count) bytes, its header alone takes \(header).")
     }
     let bytes = [UInt8](content.prefix(header))
     guard bytes[0] == 0, bytes[1] == 0, bytes[2] == 8, bytes[3] == rank else {
       let found = bytes[0..<4].map { String(format: "%02x", $0) }.joined(separator: " ")
-      throw DatasetError(
-        .malformed,
+      throw Problem(
+        .malformedData, path,
         "\(path) is not an IDX file of bytes with \(rank) dimensions: it starts with \(found), not 00 00 08 0\(rank)."
       )
     }
@@ -40,8 +42,8 @@ public struct IDXFile: Sendable {
     }
     guard !overflow, content.count - header == count else {
       let problem = !overflow && content.count - header > count ? "is too long" : "is cut short"
-      throw DatasetError(
-        .malformed,
+      throw Problem(
+        .malformedData, path,
         "\(path) \(problem): its header announces \(sizes.map(String.init).joined(separator: "×")) elements, "
           + "\(content.count - header) bytes are there.")
     }
@@ -55,14 +57,15 @@ public struct IDXFile: Sendable {
       data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
     } catch {
       let exists = FileManager.default.fileExists(atPath: path)
-      throw DatasetError(.missing, "\(path) \(exists ? "cannot be read" : "does not exist").")
+      throw Problem(.missingFile, path, "\(path) \(exists ? "cannot be read" : "does not exist").")
     }
     guard data.prefix(2) == Data([0x1f, 0x8b]) else { return data }
     let output = try Tool.run("gzip", ["-dc", path])
     guard output.status == 0 else {
       let why = output.standardError.split(separator: "\n").last { !$0.isEmpty } ?? "gzip failed"
-      throw DatasetError(
-        .malformed, "\(path) is damaged or cut short (\(why.trimmingCharacters(in: .whitespaces))).")
+      throw Problem(
+        .malformedData, path, "\(path) is damaged or cut short (\(why.trimmingCharacters(in: .whitespaces)))."
+      )
     }
     return output.standardOutput
   }

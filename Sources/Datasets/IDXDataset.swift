@@ -1,5 +1,5 @@
 import Foundation
-import Torch
+import Problems
 
 /// The four IDX files of an MNIST-like data set.
 struct IDXFiles {
@@ -24,9 +24,8 @@ struct IDXFiles {
 
   private func requiredPath(_ name: String) throws -> String {
     guard let path = path(name) else {
-      throw DatasetError(
-        .missing, "\(directory) has no file \(name) or \(name).gz.",
-        remedies: ["The files must be \(Self.all.joined(separator: ", "))."])
+      throw Problem(
+        .missingIDXFile, directory, "\(directory) has no file \(name) or \(name).gz.", choices: Self.all)
     }
     return path
   }
@@ -42,29 +41,27 @@ struct IDXFiles {
     let imageFile = try IDXFile(path: imagePath, rank: 3)
     let labelFile = try IDXFile(path: labelPath, rank: 1)
     guard imageFile.shape[0] == labelFile.shape[0], imageFile.shape.allSatisfy({ $0 > 0 }) else {
-      throw DatasetError(
-        .malformed,
+      throw Problem(
+        .malformedData, directory,
         "\(imagePath) has \(imageFile.shape[0]) images, \(labelPath) has \(labelFile.shape[0]) labels.")
     }
     let values = labelFile.elements.map(Int.init)
     if let classes, let index = values.firstIndex(where: { $0 >= classes }) {
-      throw DatasetError(
-        .malformed, "\(labelPath): label \(values[index]) at position \(index) is not in 0 to \(classes - 1)."
+      throw Problem(
+        .malformedData, directory,
+        "\(labelPath): label \(values[index]) at position \(index) is not in 0 to \(classes - 1)."
       )
     }
     for (name, path, file) in [(images, imagePath, imageFile), (labels, labelPath, labelFile)] {
       guard let expected = digests[name] else { continue }
       let found = try file.digest()
       guard found == expected else {
-        throw DatasetError(
-          .malformed, "\(path): its content has SHA-256 \(found), expected \(expected).",
-          remedies: ["Remove \(directory) and run: collapse data fetch fashion-mnist"])
+        throw Problem(
+          .wrongChecksum, directory, "\(path): its content has SHA-256 \(found), expected \(expected).")
       }
     }
-    let tensor = try imageFile.elements.withUnsafeBytes {
-      try Tensor(bytes: $0, shape: imageFile.shape + [1], dtype: .uint8).checked()
-    }
-    return ImageSet(images: tensor, labels: values)
+    let shape = ImageShape(height: imageFile.shape[1], width: imageFile.shape[2], channels: 1)
+    return ImageSet(pixels: imageFile.elements, shape: shape, labels: values)
   }
 
   /// Reads the whole data set.
@@ -74,13 +71,13 @@ struct IDXFiles {
       names.trainImages, names.trainLabels, classes: classNames?.count, digests: digests)
     let classes = classNames?.count ?? (training.labels.max()! + 1)
     let test = try read(names.testImages, names.testLabels, classes: classes, digests: digests)
-    guard test.images.shape[1...] == training.images.shape[1...] else {
-      throw DatasetError(
-        .malformed,
-        "\(directory): test images are \(test.images.shape[1...3]), training images \(training.images.shape[1...3])."
+    guard test.shape == training.shape else {
+      throw Problem(
+        .malformedData, directory,
+        "\(directory): test images are \(test.shape), training images \(training.shape)."
       )
     }
-    return try ImageDataset(
+    return ImageDataset(
       name: name, classNames: classNames ?? (0..<classes).map(String.init), training: training, test: test,
       origin: directory)
   }
@@ -90,12 +87,19 @@ struct IDXFiles {
 public enum IDXDataset {
   /// Reads it; the number of classes is one more than the largest training label.
   ///
-  /// - Throws: `DatasetError` for missing or malformed files.
+  /// - Throws: `Problem` for missing or malformed files.
   public static func load(directory: String) throws -> ImageDataset {
     guard FileManager.default.fileExists(atPath: directory) else {
-      throw DatasetError(.missing, "the data directory \(directory) does not exist.")
+      throw Problem(.missingFile, directory, "the data directory \(directory) does not exist.")
     }
     let name = URL(fileURLWithPath: directory).lastPathComponent
     return try IDXFiles(directory: directory).load(name: name, classNames: nil)
+  }
+
+  /// As a member of the list.
+  public static let descriptor = DatasetDescriptor(
+    name: "idx", title: "IDX files", path: .needed("the directory of the IDX files")
+  ) { request, _ in
+    try load(directory: request.path ?? "")
   }
 }

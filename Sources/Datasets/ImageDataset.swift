@@ -1,19 +1,46 @@
+import Arrays
+import Foundation
+import Problems
 import Randomness
-import Safetensors
-import Torch
+
+/// Height, width and channels of images.
+public struct ImageShape: Sendable, Hashable, CustomStringConvertible {
+  public var height: Int
+  public var width: Int
+  public var channels: Int
+
+  /// A shape.
+  public init(height: Int, width: Int, channels: Int) {
+    self.height = height
+    self.width = width
+    self.channels = channels
+  }
+
+  /// Bytes of an image.
+  public var bytes: Int { height * width * channels }
+
+  public var description: String { "\(height)×\(width)×\(channels)" }
+}
 
 /// Labelled images, kept as bytes.
 public struct ImageSet: Sendable {
-  /// N×H×W×C, `uint8`: channels innermost, as convolutions prefer them.
-  public let images: Tensor
+  /// N×H×W×C bytes: channels innermost, as convolutions prefer them.
+  public let pixels: Data
+  /// Of each image.
+  public let shape: ImageShape
   /// Class of each image, 0 ..< C.
   public let labels: [Int]
   /// Place of each image in the whole data set's files.
   public let places: [Int]
 
   /// Images, as many labels, and their places; nil for a whole set.
-  public init(images: Tensor, labels: [Int], places: [Int]? = nil) {
-    self.images = images
+  ///
+  /// - Precondition: there are as many bytes as the shape and the number of labels call for.
+  public init(pixels: Data, shape: ImageShape, labels: [Int], places: [Int]? = nil) {
+    precondition(
+      pixels.count == labels.count * shape.bytes, "\(pixels.count) bytes for \(labels.count) × \(shape)")
+    self.pixels = pixels
+    self.shape = shape
     self.labels = labels
     self.places = places ?? Array(labels.indices)
   }
@@ -21,21 +48,23 @@ public struct ImageSet: Sendable {
   /// Number of images.
   public var count: Int { labels.count }
 
-  /// The same images on a device.
-  func on(_ device: Device) throws -> ImageSet {
-    try ImageSet(images: images.to(device).checked(), labels: labels, places: places)
+  /// The bytes of some images.
+  public func pixels(of range: Range<Int>) -> Data {
+    let start = pixels.startIndex
+    return pixels[start + range.lowerBound * shape.bytes..<start + range.upperBound * shape.bytes]
   }
 
   /// A number that other images or labels would change.
-  public func fingerprint() throws -> UInt64 {
-    try labels.reduce(Fingerprint()) { $0.adding($1) }.adding(images.bytes()).value
+  public func fingerprint() -> UInt64 {
+    labels.reduce(Fingerprint()) { $0.adding($1) }.adding(pixels).value
   }
 
   /// The images at `indices`, in that order.
-  func selected(_ indices: [Int]) -> ImageSet {
-    ImageSet(
-      images: images.indexSelected(Tensor(indices)), labels: indices.map { labels[$0] },
-      places: indices.map { places[$0] })
+  public func selected(_ indices: [Int]) -> ImageSet {
+    var chosen = Data(capacity: indices.count * shape.bytes)
+    for index in indices { chosen.append(pixels(of: index..<index + 1)) }
+    return ImageSet(
+      pixels: chosen, shape: shape, labels: indices.map { labels[$0] }, places: indices.map { places[$0] })
   }
 }
 
@@ -60,10 +89,8 @@ public struct ImageDataset: Sendable {
   /// What whoever uses it should know, such as images that were left out.
   public internal(set) var notes: [String] = []
 
-  /// Channels of the images.
-  public var channels: Int { training.images.shape[3] }
-  /// Height and width.
-  public var size: (height: Int, width: Int) { (training.images.shape[1], training.images.shape[2]) }
+  /// Height, width and channels of the images.
+  public var shape: ImageShape { training.shape }
   /// Number of classes.
   public var classes: Int { classNames.count }
 
@@ -72,25 +99,26 @@ public struct ImageDataset: Sendable {
   public init(
     name: String, classNames: [String], training: ImageSet, test: ImageSet, origin: String,
     classNumbers: [Int]? = nil, normalization: Normalization? = nil
-  ) throws {
+  ) {
     self.name = name
     self.classNames = classNames
     self.classNumbers = classNumbers ?? Array(classNames.indices)
     self.training = training
     self.test = test
     self.origin = origin
-    self.normalization = try normalization ?? Normalization(of: training.images)
+    self.normalization = normalization ?? Normalization(of: training)
   }
 
   /// The same images with another normalisation, such as that which a network was trained with.
   ///
-  /// - Throws: `DatasetError` unless there is a positive deviation and a mean a channel.
+  /// - Throws: `Problem` unless there is a positive deviation and a mean a channel.
   public func normalized(by normalization: Normalization) throws -> ImageDataset {
+    let channels = shape.channels
     guard normalization.mean.count == channels, normalization.deviation.count == channels,
       normalization.deviation.allSatisfy({ $0 > 0 && $0.isFinite }), normalization.mean.allSatisfy(\.isFinite)
     else {
-      throw DatasetError(
-        .unsuitable,
+      throw Problem(
+        .unfitNormalization, name,
         "images of \(channels) channels need a mean and a positive deviation each, of pixels scaled to 0…1; "
           + "given are means \(normalization.mean) and deviations \(normalization.deviation).")
     }
@@ -107,15 +135,15 @@ public struct ImageDataset: Sendable {
   ///     share, whatever the limits are.
   ///   - trainLimit: the first so many training images that are kept and not held out; 0 keeps all.
   ///   - testLimit: likewise for test images.
-  /// - Throws: `DatasetError` for a class that does not exist, or when no image is left.
+  /// - Throws: `Problem` for a class that does not exist, or when no image is left.
   public func restricted(
     classes keep: [Int] = [], validation heldOut: Int = 0, trainLimit: Int = 0, testLimit: Int = 0,
     _ stream: RandomStream
   ) throws -> ImageDataset {
     if let unknown = keep.first(where: { !(0..<classes).contains($0) }) {
-      throw DatasetError(
-        .unsuitable, "\(name) has no class \(unknown): its classes are 0 to \(classes - 1).",
-        remedies: classNames.enumerated().map { "\($0): \($1)" })
+      throw Problem(
+        .unknownClass, "\(unknown)", "\(name) has no class \(unknown): its classes are 0 to \(classes - 1).",
+        choices: classNames.enumerated().map { "\($0): \($1)" })
     }
     let kept = keep.isEmpty ? Array(0..<classes) : keep
     let number = Dictionary(uniqueKeysWithValues: kept.enumerated().map { ($1, $0) })
@@ -124,27 +152,26 @@ public struct ImageDataset: Sendable {
       if indices.count == set.count, keep.isEmpty { return set }
       let selected = set.selected(indices)
       return ImageSet(
-        images: selected.images, labels: selected.labels.map { number[$0]! }, places: selected.places)
+        pixels: selected.pixels, shape: set.shape, labels: selected.labels.map { number[$0]! },
+        places: selected.places)
     }
     func limited(_ all: [Int], _ limit: Int, _ what: String) throws -> [Int] {
       guard limit <= all.count else {
-        throw DatasetError(
-          .unsuitable,
+        throw Problem(
+          .tooFewImages, "data.\(what)_limit",
           "\(limit) \(what) images were asked for, but \(name) has \(all.count) of these classes"
-            + (what == "train" && heldOut > 0 ? " that are not held out." : "."),
-          remedies: ["Lower data.\(what)_limit, or set it to 0 for all."])
+            + (what == "train" && heldOut > 0 ? " that are not held out." : "."))
       }
       guard !all.isEmpty else {
-        throw DatasetError(.unsuitable, "\(name) has no \(what) images of these classes.")
+        throw Problem(.tooFewImages, "data.classes", "\(name) has no \(what) images of these classes.")
       }
       return limit == 0 ? all : Array(all.prefix(limit))
     }
     let all = members(training)
     guard heldOut < max(1, all.count) else {
-      throw DatasetError(
-        .unsuitable,
-        "\(heldOut) training images were to be held out, but \(name) has \(all.count) of these classes.",
-        remedies: ["Lower data.validation."])
+      throw Problem(
+        .tooFewImages, "data.validation",
+        "\(heldOut) training images were to be held out, but \(name) has \(all.count) of these classes.")
     }
     let validation = Set(Self.sample(heldOut, of: all, labels: training.labels, stream))
     let trained = try limited(all.filter { !validation.contains($0) }, trainLimit, "train")
@@ -175,16 +202,5 @@ public struct ImageDataset: Sendable {
       let order = stream.nextPermutation(members.count)
       return order.prefix(share).map { members[$0] }
     }
-  }
-
-  /// The same data set with its images on a device.
-  public func on(_ device: Device) throws -> ImageDataset {
-    if device == .cpu { return self }
-    var result = try ImageDataset(
-      name: name, classNames: classNames, training: training.on(device), test: test.on(device),
-      origin: origin, classNumbers: classNumbers, normalization: normalization)
-    result.notes = notes
-    result.validation = try validation?.on(device)
-    return result
   }
 }

@@ -1,6 +1,6 @@
 import Foundation
+import Problems
 import SystemTools
-import Torch
 
 /// Decodes image files with Pillow, which runs in a Python that has it.
 struct ImageDecoder {
@@ -9,8 +9,9 @@ struct ImageDecoder {
 
   /// What became of a list of files.
   struct Result {
-    /// n×H×W×3, `uint8`, of those that could be decoded, in order.
-    let images: Tensor
+    /// n×H×W×3 bytes of those that could be decoded, in order.
+    let pixels: Data
+    let shape: ImageShape
     /// The others, by their place in the list.
     let failures: [(index: Int, reason: String)]
   }
@@ -27,39 +28,39 @@ struct ImageDecoder {
 
   /// Decodes files, each to RGB.
   ///
-  /// - Throws: `DatasetError` if there is no Pillow, or the cache has no room for the pixels.
+  /// - Throws: `Problem` if there is no Pillow, or the cache has no room for the pixels.
   func decode(_ paths: [String], reporting: DataReporting) throws -> Result {
     let python: String
     do {
       python = try Python.find(for: "decode images with")
     } catch let error as ToolError {
-      throw DatasetError(.missing, "\(error).", remedies: Python.remedies(package: "pillow"))
+      throw Problem(.noPythonPackage, "pillow", "\(error).")
     }
     return try DataCache.withStaging { staging in
       let pixels = "\(staging)/pixels"
       let list = Data(paths.joined(separator: "\0").utf8)
+      reporting("decoding \(paths.count) images", 0)
       let output = try Python.run(python, Self.script, [pixels, "\(size)"], input: list) {
         let done = (try? String(contentsOfFile: pixels + ".done", encoding: .utf8)).flatMap(Double.init)
         reporting("decoding \(paths.count) images", (done ?? 0) / Double(paths.count))
+        return true
       }
       guard output.status == 0,
         let answer = try? JSONDecoder().decode(Answer.self, from: output.standardOutput)
       else {
         let why =
           output.standardError.split(separator: "\n").last.map(String.init) ?? "status \(output.status)"
-        let isAbsent = why.contains("No module named")
-        throw DatasetError(
-          .missing, "the images could not be decoded by \(python): \(why).",
-          remedies: isAbsent ? Python.remedies(package: "pillow") : [])
+        throw Problem(.noPythonPackage, "pillow", "the images could not be decoded by \(python): \(why).")
       }
       let failures = answer.failures.map { (index: $0.index, reason: $0.reason) }
-      guard failures.count < paths.count else {
-        return Result(images: .zeros([0, 1, 1, 3], dtype: .uint8), failures: failures)
+      let shape = ImageShape(height: answer.height, width: answer.width, channels: 3)
+      let content =
+        failures.count == paths.count ? Data() : try Data(contentsOf: URL(fileURLWithPath: pixels))
+      guard content.count == (paths.count - failures.count) * shape.bytes else {
+        throw Problem(
+          .internalError, pixels, "\(content.count) bytes were decoded where \(shape) an image are due.")
       }
-      let shape = [paths.count - failures.count, answer.height, answer.width, 3]
-      let bytes = try Data(contentsOf: URL(fileURLWithPath: pixels), options: .alwaysMapped)
-      let images = try bytes.withUnsafeBytes { try Tensor(bytes: $0, shape: shape, dtype: .uint8).checked() }
-      return Result(images: images, failures: failures)
+      return Result(pixels: content, shape: shape, failures: failures)
     }
   }
 

@@ -1,6 +1,6 @@
 import Foundation
+import Problems
 import SystemTools
-import Torch
 
 /// Images of one's own in directories of their classes: `train/<class>/…` and `test/<class>/…` (or
 /// `val`), as PyTorch's `ImageFolder` has them.
@@ -36,11 +36,11 @@ public struct ImageFolder {
   /// Reads the images, from their pack where there is one.
   ///
   /// - Parameter verify: whether to decode them again although there is a pack.
-  /// - Throws: `DatasetError` for a directory that is not laid out so, for fewer than two classes, a
+  /// - Throws: `Problem` for a directory that is not laid out so, for fewer than two classes, a
   ///   class without images, images that cannot be decoded (unless they are skipped) or of other sizes.
   public func load(verify: Bool = false, reporting: DataReporting = { _, _ in }) throws -> ImageDataset {
     guard isDirectory(directory) else {
-      throw DatasetError(.missing, "the data directory \(directory) does not exist.")
+      throw Problem(.missingFile, directory, "the data directory \(directory) does not exist.")
     }
     let training = try sources("train", or: [])
     let test = try sources("test", or: ["val", "valid"])
@@ -53,14 +53,14 @@ public struct ImageFolder {
       name, of: all, choices: "size \(size), skips \(skipsCorrupt)", reading: "decoder 2, \(classNames)")
     return try pack.dataset(fresh: verify, reporting: reporting) {
       let (training, test) = try (decoded(splits.0, reporting), decoded(splits.1, reporting))
-      let (own, other) = (training.images.images.shape, test.images.images.shape)
-      guard own[1...] == other[1...] else {
-        throw DatasetError(
-          .malformed,
-          "\(directory): training images have \(own[2])×\(own[1]) pixels, test images \(other[2])×\(other[1]).",
-          remedies: ["To scale and crop all of them: --set data.image_size=N"])
+      let (own, other) = (training.images.shape, test.images.shape)
+      guard own == other else {
+        throw Problem(
+          .unequalImages, directory,
+          "\(directory): training images have \(own.width)×\(own.height) pixels, test images \(other.width)×\(other.height)."
+        )
       }
-      var dataset = try ImageDataset(
+      var dataset = ImageDataset(
         name: name, classNames: classNames, training: training.images, test: test.images, origin: directory)
       dataset.notes = training.notes + test.notes
       return dataset
@@ -71,10 +71,9 @@ public struct ImageFolder {
   private func sources(_ name: String, or others: [String]) throws -> SourceFiles {
     let names = [name] + others
     guard let found = names.first(where: { isDirectory("\(directory)/\($0)") }) else {
-      throw DatasetError(
-        .malformed,
-        "\(directory) has no directory \(names.joined(separator: " or ")).",
-        remedies: ["Images lie in train/<class>/ and test/<class>/, as JPEG or PNG files."])
+      throw Problem(
+        .wrongLayout, directory,
+        "\(directory) has no directory \(names.joined(separator: " or ")).")
     }
     let place = "\(directory)/\(found)"
     return try SourceFiles(below: place).only {
@@ -97,13 +96,13 @@ public struct ImageFolder {
       .sorted { $0.precedesByCodePoints($1) }
     guard names.count >= 2 else {
       let found = names.isEmpty ? "no directory of a class" : "one class only, \(names[0])"
-      throw DatasetError(.malformed, "\(place) has \(found); a classifier needs two or more.")
+      throw Problem(.malformedData, directory, "\(place) has \(found); a classifier needs two or more.")
     }
     let filled = Set(training.files.map { Self.className($0.path) })
     if let empty = names.first(where: { !filled.contains($0) }) {
-      throw DatasetError(
-        .malformed, "class \(empty) has no images: \(place)/\(empty) holds no JPEG or PNG file.",
-        remedies: ["Remove the directory if the class is not wanted."])
+      throw Problem(
+        .classWithoutImages, empty,
+        "class \(empty) has no images: \(place)/\(empty) holds no JPEG or PNG file.")
     }
     return names
   }
@@ -118,15 +117,16 @@ public struct ImageFolder {
     let numbers = Dictionary(
       classNames.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
     guard numbers.count == classNames.count else {
-      throw DatasetError(
-        .malformed, "\(sources.directory) has classes whose names differ only in their encoding.")
+      throw Problem(
+        .malformedData, directory,
+        "\(sources.directory) has classes whose names differ only in their encoding.")
     }
     var members = [[String]](repeating: [], count: classNames.count)
     for file in sources.files where file.path.contains("/") {
       let name = Self.className(file.path)
       guard let number = numbers[name] else {
-        throw DatasetError(
-          .malformed, "\(sources.directory) has a class \(name) that no training image has.")
+        throw Problem(
+          .malformedData, directory, "\(sources.directory) has a class \(name) that no training image has.")
       }
       members[number].append("\(sources.directory)/\(file.path)")
     }
@@ -139,7 +139,7 @@ public struct ImageFolder {
       }
     }
     guard !paths.isEmpty else {
-      throw DatasetError(.malformed, "\(sources.directory) has no images.")
+      throw Problem(.malformedData, directory, "\(sources.directory) has no images.")
     }
     return Split(paths: paths, labels: labels)
   }
@@ -155,19 +155,27 @@ public struct ImageFolder {
       let list = shown.joined(separator: "; ") + (bad.count > shown.count ? "; …" : "")
       let what = "\(bad.count) of \(split.paths.count) images cannot be used: \(list)"
       guard skipsCorrupt else {
-        throw DatasetError(
-          .malformed, "\(what).",
-          remedies: [
-            "Remove or replace them, or go on without them: --set data.skip_corrupt=true",
-            size == 0 ? "For images of different sizes: --set data.image_size=N" : "",
-          ].filter { !$0.isEmpty })
+        throw Problem(size == 0 ? .unequalImages : .corruptImages, directory, "\(what).", choices: ["skip"])
       }
-      guard bad.count < split.paths.count else { throw DatasetError(.malformed, "\(what).") }
+      guard bad.count < split.paths.count else { throw Problem(.malformedData, directory, "\(what).") }
       notes.append("left out: \(what)")
     }
     let left = Set(bad.map(\.index))
     let labels = split.labels.enumerated().filter { !left.contains($0.offset) }.map(\.element)
-    return (ImageSet(images: decoded.images, labels: labels), notes)
+    return (ImageSet(pixels: decoded.pixels, shape: decoded.shape, labels: labels), notes)
+  }
+}
+
+extension ImageFolder {
+  /// As a member of the list.
+  public static let descriptor = DatasetDescriptor(
+    name: "folder", title: "images in class folders",
+    path: .needed("the directory that holds train and test"),
+    hasImageOptions: true
+  ) { request, reporting in
+    try ImageFolder(
+      directory: request.path ?? "", size: request.imageSize, skipsCorrupt: request.skipsCorrupt
+    ).load(verify: request.verify, reporting: reporting)
   }
 }
 

@@ -1,7 +1,6 @@
+import Arrays
 import Foundation
-import Safetensors
 import SystemTools
-import Torch
 
 /// A data set's pixels, labels and statistics in one file of the cache, so that only the first start
 /// has to decode and verify the files that it came in.
@@ -51,20 +50,29 @@ struct PackedImages {
   ///
   /// - Throws: if there is none, or it is damaged.
   private func read() throws -> ImageDataset? {
-    let archive = try TensorArchive(path: path)
-    let fields = archive.metadata
+    let file = try SafetensorsFile(path: path)
+    let fields = file.metadata
     func json<Value: Decodable>(_ key: String) throws -> Value {
       try JSONDecoder().decode(Value.self, from: Data((fields[key] ?? "").utf8))
     }
     guard fields["format"] == Self.format, fields["version"] == Self.version, fields["stamp"] == stamp else {
       return nil
     }
-    func part(_ name: String) throws -> ImageSet {
-      try ImageSet(
-        images: archive.tensor("\(name)_images"), labels: archive.tensor("\(name)_labels").array(Int.self))
+    func part(_ name: String) throws -> ImageSet? {
+      let (images, labels) = try (file.entry("\(name)_images"), file.entry("\(name)_labels"))
+      guard images.type == .uint8, images.shape.count == 4, labels.type == .int64,
+        labels.shape == [images.shape[0]]
+      else { return nil }
+      return try ImageSet(
+        pixels: file.bytes("\(name)_images"),
+        shape: ImageShape(height: images.shape[1], width: images.shape[2], channels: images.shape[3]),
+        labels: file.bytes("\(name)_labels").withUnsafeBytes { bytes in
+          (0..<bytes.count / 8).map { Int(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
+        })
     }
-    let (training, test) = try (part("train"), part("test"))
-    guard try fields["fingerprint"] == Self.fingerprint(training, test) else { return nil }
+    guard let training = try part("train"), let test = try part("test"),
+      fields["fingerprint"] == Self.fingerprint(training, test)
+    else { return nil }
     var dataset = try ImageDataset(
       name: fields["name"] ?? "", classNames: json("class_names"), training: training, test: test,
       origin: fields["origin"] ?? "",
@@ -84,15 +92,18 @@ struct PackedImages {
       "notes": json(dataset.notes),
       "fingerprint": Self.fingerprint(dataset.training, dataset.test),
     ]
-    try TensorArchive(
-      [
-        "train_images": dataset.training.images, "train_labels": Tensor(dataset.training.labels),
-        "test_images": dataset.test.images, "test_labels": Tensor(dataset.test.labels),
-      ], metadata: metadata
-    ).write(to: file)
+    var writer = SafetensorsWriter(metadata: metadata)
+    for (name, set) in [("train", dataset.training), ("test", dataset.test)] {
+      let shape = [set.count, set.shape.height, set.shape.width, set.shape.channels]
+      writer.add("\(name)_images", type: .uint8, shape: shape, bytes: set.pixels)
+      writer.add(
+        "\(name)_labels", type: .int64, shape: [set.count],
+        bytes: set.labels.map(Int64.init).withUnsafeBytes { Data($0) })
+    }
+    try writer.write(to: file)
   }
 
-  private static func fingerprint(_ training: ImageSet, _ test: ImageSet) throws -> String {
-    try "\(training.fingerprint()) \(test.fingerprint())"
+  private static func fingerprint(_ training: ImageSet, _ test: ImageSet) -> String {
+    "\(training.fingerprint()) \(test.fingerprint())"
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
-import Safetensors
+import Problems
+import Arrays
 
 /// The files that a data set is made from, as the file system shows them.
 struct SourceFiles {
@@ -28,7 +29,7 @@ struct SourceFiles {
   ///
   /// One `stat` a file: directories of a million images are looked through in seconds.
   ///
-  /// - Throws: `DatasetError` for what cannot be read, and for links that lead back up.
+  /// - Throws: `Problem` for what cannot be read, and for links that lead back up.
   init(below directory: String) throws {
     self.directory = directory
     var found: [File] = []
@@ -47,16 +48,14 @@ struct SourceFiles {
     _ directory: String, _ prefix: String, above: Set<Identity>, _ found: inout [File]
   ) throws {
     let place = prefix.isEmpty ? directory : "\(directory)/\(prefix)"
-    func failure(_ path: String) -> DatasetError {
-      DatasetError(
-        .missing, "\(path) cannot be read (\(String(cString: strerror(errno)))).",
-        remedies: ["A broken link, a name that is not UTF-8, or no permission? Mend or remove it."])
+    func failure(_ path: String) -> Problem {
+      Problem(.unreadableData, path, "\(path) cannot be read (\(String(cString: strerror(errno)))).")
     }
     var own = stat()
     guard stat(place, &own) == 0, let stream = opendir(place) else { throw failure(place) }
     defer { closedir(stream) }
     guard !above.contains(Identity(own)) else {
-      throw DatasetError(.malformed, "\(place) is a link to a directory that holds it.")
+      throw Problem(.malformedData, place, "\(place) is a link to a directory that holds it.")
     }
     let above = above.union([Identity(own)])
     while let entry = readdir(stream) {

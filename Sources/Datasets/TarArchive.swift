@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import SystemTools
 
 /// A gzipped tar archive, of which only files that are named are unpacked.
@@ -8,20 +9,19 @@ struct TarArchive {
   /// Unpacks plain files by their names, whatever directory of the archive they are in, into one directory.
   ///
   /// - Parameter atMost: bytes that they may take together.
-  /// - Throws: `DatasetError` if the archive is damaged, lacks a file, or holds a path that leads out of it.
+  /// - Throws: `Problem` if the archive is damaged, lacks a file, or holds a path that leads out of it.
   func unpack(_ names: [String], into directory: String, atMost: Int, reporting: DataReporting) throws {
     reporting("unpacking \(path)", 0)
     let members = try memberNames()
     if let escaping = members.first(where: Self.escapes) {
-      throw DatasetError(
-        .malformed, "\(path) holds \(escaping), a path that leads out of it; it was not unpacked.",
-        remedies: ["Such an archive was made to do harm, or by mistake: take the official one."])
+      throw Problem(
+        .hostileArchive, path, "\(path) holds \(escaping), a path that leads out of it; it was not unpacked.")
     }
     let wanted = try names.map { name in
       let found = members.filter { $0.split(separator: "/").last == name[...] }
       guard found.count == 1 else {
         let problem = found.isEmpty ? "has no file" : "has \(found.count) files named"
-        throw DatasetError(.malformed, "\(path) \(problem) \(name).")
+        throw Problem(.malformedData, path, "\(path) \(problem) \(name).")
       }
       return found[0]
     }
@@ -33,10 +33,14 @@ struct TarArchive {
     func size() -> Int { Self.bytes(below: place) }
     let output = try Tool.run(
       "tar", options + wanted,
-      poll: { reporting("unpacking \(path)", min(1, Double(size()) / Double(atMost))) },
-      while: { size() <= atMost })
+      watch: {
+        let unpacked = size()
+        reporting("unpacking \(path)", min(1, Double(unpacked) / Double(atMost)))
+        return unpacked <= atMost
+      })
     guard size() <= atMost else {
-      throw DatasetError(.malformed, "\(path) unpacks to more than \(atMost) bytes, which it should not.")
+      throw Problem(
+        .malformedData, path, "\(path) unpacks to more than \(atMost) bytes, which it should not.")
     }
     guard output.status == 0 else { throw failure(output) }
     for (name, member) in zip(names, wanted) {
@@ -44,15 +48,17 @@ struct TarArchive {
       var status = stat()
       // A link could lead anywhere.
       guard lstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1 else {
-        throw DatasetError(.malformed, "\(path): \(member) is not a plain file.")
+        throw Problem(.malformedData, path, "\(path): \(member) is not a plain file.")
       }
       guard rename(file, "\(directory)/\(name)") == 0 else {
-        throw DatasetError(.missing, "\(directory)/\(name): \(String(cString: strerror(errno)))")
+        throw Problem(
+          .unwritableCache, directory, "\(directory)/\(name): \(String(cString: strerror(errno)))")
       }
     }
   }
 
-  private func memberNames() throws -> [String] {
+  /// Paths of what it holds.
+  func memberNames() throws -> [String] {
     let output = try Tool.run("tar", ["-tzf", path, "--quoting-style=literal"])
     guard output.status == 0 else { throw failure(output) }
     return String(decoding: output.standardOutput, as: UTF8.self).split(separator: "\n").map(String.init)
@@ -74,7 +80,7 @@ struct TarArchive {
     }
   }
 
-  private func failure(_ output: Tool.Output) -> DatasetError {
+  private func failure(_ output: Tool.Output) -> Problem {
     let lines = output.standardError.split(separator: "\n")
     // Its first complaint is the cause; the last one only says that it gives up.
     let why = lines.first.map { $0.trimmingCharacters(in: .whitespaces) } ?? "tar failed"
@@ -83,10 +89,9 @@ struct TarArchive {
     ]
     .contains { output.standardError.contains($0) }
     if isOurs {
-      return DatasetError(
-        .missing, "\(path) could not be unpacked (\(why)).",
-        remedies: ["GNU tar and gzip, and room in COLLAPSE_CACHE, are needed."])
+      return Problem(.cannotUnpack, path, "\(path) could not be unpacked (\(why)).")
     }
-    return DatasetError(.malformed, "\(path) is damaged or cut short, or no gzipped tar archive (\(why)).")
+    return Problem(
+      .malformedData, path, "\(path) is damaged or cut short, or no gzipped tar archive (\(why)).")
   }
 }

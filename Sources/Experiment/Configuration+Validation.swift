@@ -1,10 +1,15 @@
+import Datasets
+import Problems
+
 extension Configuration {
   /// Refuses values that no run can use.
   ///
-  /// - Throws: `Failure` naming the key, the value and the allowed range.
+  /// - Throws: `Problem` naming the key, the value and the allowed range.
   public func validate() throws {
     func require(_ holds: Bool, _ key: String, _ value: Any, _ allowed: String) throws {
-      guard holds else { throw Failure(.usage, "\(key) cannot be \(value): it must be \(allowed).") }
+      guard holds else {
+        throw Problem(.badSetting, key, "\(key) cannot be \(value): it must be \(allowed).")
+      }
     }
     // The upper bounds are far beyond use; below them no sum or product of counts overflows.
     func positive(_ value: Int, _ key: String, upTo bound: Int = 10_000_000) throws {
@@ -34,17 +39,19 @@ extension Configuration {
     try require(
       Set(data.classes).count == data.classes.count && data.classes.count != 1,
       "data.classes", data.classes, "two or more different classes, or empty for all")
-    try require(
-      ![.idx, .folder].contains(data.dataset) || !data.path.isEmpty, "data.path", "empty",
-      data.dataset == .idx ? "the directory of the IDX files" : "the directory that holds train and test")
+    let dataset = data.dataset.descriptor
+    if case .needed(let what) = dataset.path {
+      try require(!data.path.isEmpty, "data.path", "empty", what)
+    }
     try natural(data.imageSize, "data.image_size", upTo: 4096)
+    let withOptions = DatasetCatalogue.all.filter(\.hasImageOptions).map(\.name).joined(separator: " or ")
     try require(
-      data.dataset == .folder || (data.imageSize == 0 && !data.skipCorrupt),
-      "data.image_size or data.skip_corrupt", "set", "left alone unless data.dataset is folder")
+      dataset.hasImageOptions || (data.imageSize == 0 && !data.skipCorrupt),
+      "data.image_size or data.skip_corrupt", "set", "left alone unless data.dataset is \(withOptions)")
     try natural(data.validation, "data.validation")
     try require(
-      data.dataset != .fashionMNIST || data.path.isEmpty, "data.path", "\"\(data.path)\"",
-      "empty for fashion-mnist")
+      dataset.path != .refused || data.path.isEmpty, "data.path", "\"\(data.path)\"",
+      "empty for \(dataset.name)")
     try natural(data.trainLimit, "data.train_limit")
     try natural(data.testLimit, "data.test_limit")
     try natural(data.padding, "data.padding", upTo: 1000)
@@ -83,6 +90,8 @@ extension Configuration {
       schedule.warmupEpochs >= 0 && schedule.warmupEpochs < Double(epochs), "schedule.warmup_epochs",
       schedule.warmupEpochs, "0 or more and below epochs")
     try positive(evaluation.everyEpochs, "evaluation.every_epochs")
+    try natural(metrics.collapseEveryEpochs, "metrics.collapse_every_epochs")
+    try positive(metrics.collapseSamples, "metrics.collapse_samples")
     try positive(evaluation.batchSize, "evaluation.batch_size", upTo: 1_000_000)
     try positive(checkpoint.everyEpochs, "checkpoint.every_epochs")
     try require(

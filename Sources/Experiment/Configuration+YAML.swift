@@ -1,4 +1,6 @@
 import Foundation
+import Problems
+import Records
 import Yams
 
 extension Configuration {
@@ -19,11 +21,12 @@ extension Configuration {
 
     /// The source that an option `--set a.b=c` stands for.
     ///
-    /// - Throws: `Failure` if there is no "=".
+    /// - Throws: `Problem` if there is no "=".
     public init(assignment: String) throws {
       guard let equals = assignment.firstIndex(of: "="), equals != assignment.startIndex else {
-        throw Failure(
-          .usage, "--set takes KEY=VALUE, such as optimizer.learning_rate=0.05; found \"\(assignment)\".")
+        throw Problem(
+          .badSetting, assignment,
+          "--set takes KEY=VALUE, such as optimizer.learning_rate=0.05; found \"\(assignment)\".")
       }
       keys = assignment[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
       text = String(assignment[assignment.index(after: equals)...])
@@ -34,7 +37,7 @@ extension Configuration {
   /// The configuration that the sources give together: later ones override earlier ones, what none
   /// of them sets has its default.
   ///
-  /// - Throws: `Failure` for text that is not YAML, keys that don't exist (with the nearest that
+  /// - Throws: `Problem` for text that is not YAML, keys that don't exist (with the nearest that
   ///   does), values of the wrong type or out of range; each with file and line.
   public init(_ sources: [Source]) throws {
     var merger = Merger(schema: try Node(of: Configuration()))
@@ -45,8 +48,8 @@ extension Configuration {
     }
     do {
       self = try YAMLDecoder().decode(Configuration.self, from: merged)
-    } catch let failure as Failure {
-      throw failure
+    } catch let problem as Problem {
+      throw problem
     } catch let error as DecodingError {
       throw merger.failure(error)
     }
@@ -105,20 +108,20 @@ private struct Merger {
       if path.isEmpty, case .scalar(let scalar) = node, scalar.string.isEmpty { return base }
       let key = path.isEmpty ? "the configuration" : path.joined(separator: ".")
       let keys = known.keys.compactMap(\.string).joined(separator: ", ")
-      throw Failure(.usage, "\(location): \(key) is a group of keys (\(keys)), not a single value.")
+      throw Problem(.badSetting, key, "\(location): \(key) is a group of keys (\(keys)), not a single value.")
     }
     guard case .mapping(var result) = base else { return base }
-    let names = known.keys.compactMap(\.string)
+    let names = Array(known.keys.compactMap(\.string))
     for (key, value) in given {
       let word = key.string ?? "?"
       guard let inner = known[Node(word)] else {
         let full = (path + [word]).joined(separator: ".")
         let prefix = path.isEmpty ? "" : path.joined(separator: ".") + "."
-        throw Failure(
-          .usage,
+        throw Problem(
+          .unknownKey, full,
           "\(place(key.mark ?? node.mark)): there is no key \"\(full.prefix(200))\"."
             + suggestion(for: full, among: Configuration.allKeys + names.map { prefix + $0 }),
-          remedies: ["Keys here: \(names.joined(separator: ", "))."])
+          choices: names)
       }
       result[Node(word)] = try merge(
         value, into: result[Node(word)] ?? inner, schema: inner, path: path + [word], source: source)
@@ -128,8 +131,8 @@ private struct Merger {
 
   /// Checks a value against the kind of the default, since a decoder's own message names no line.
   private func checkedLeaf(_ node: Node, schema: Node, key: String, _ location: String) throws -> Node {
-    func wrong(_ expected: String) -> Failure {
-      Failure(.usage, "\(location): \(key) must be \(expected), not \(StrictYAML.quoted(node)).")
+    func wrong(_ expected: String) -> Problem {
+      Problem(.badSetting, key, "\(location): \(key) must be \(expected), not \(StrictYAML.quoted(node)).")
     }
     if case .sequence = schema {
       guard case .sequence(let items) = node else { throw wrong("a list, such as [0, 1, 8]") }
@@ -148,7 +151,7 @@ private struct Merger {
   }
 
   /// What could not be decoded: an element of a list, since all else was checked.
-  func failure(_ error: DecodingError) -> Failure {
+  func failure(_ error: DecodingError) -> Problem {
     let (path, kind): ([any CodingKey], String) =
       switch error {
       case .typeMismatch(let type, let context): (context.codingPath, "\(type)")
@@ -159,7 +162,7 @@ private struct Merger {
     let key = path.filter { $0.intValue == nil }.map(\.stringValue).joined(separator: ".")
     let place = places[key].map { "\($0): " } ?? ""
     let numbers = kind == "Int" ? "whole numbers" : kind == "Double" ? "numbers" : "another kind of value"
-    return Failure(.usage, "\(place)\(key) must be a list of \(numbers).")
+    return Problem(.badSetting, key, "\(place)\(key) must be a list of \(numbers).")
   }
 }
 
@@ -171,7 +174,7 @@ extension Node {
   ///
   /// Yams writes fewer digits than a double has and JSON's encoder forgets the order of keys: so the
   /// tree is taken from the one and the numbers from the other.
-  fileprivate init(of value: some Encodable) throws {
+  init(of value: some Encodable) throws {
     let tree = try Yams.compose(yaml: YAMLEncoder().encode(value)) ?? .mapping(.init([]))
     let json = try JSONEncoder().text(value)
     self = try tree.replacingNumbers(from: Yams.compose(yaml: json) ?? tree)

@@ -1,3 +1,6 @@
+import Problems
+import Records
+
 /// A choice by name in a configuration; a wrong one is refused with the nearest right one.
 public protocol ConfigurationChoice: RawRepresentable, CaseIterable, Codable, Sendable
 where RawValue == String {}
@@ -6,14 +9,20 @@ extension ConfigurationChoice {
   public init(from decoder: any Decoder) throws {
     let text = try decoder.singleValueContainer().decode(String.self)
     guard let value = Self(rawValue: text) else {
-      let names = Self.allCases.map(\.rawValue)
-      let path = decoder.codingPath.map(\.stringValue).joined(separator: ".")
-      throw Failure(
-        .usage,
-        "\(path) cannot be \"\(text)\": it is one of \(names.joined(separator: ", "))."
-          + suggestion(for: text, among: names))
+      throw Problem(text, at: decoder.codingPath, isNoneOf: Self.allCases.map(\.rawValue))
     }
     self = value
+  }
+}
+
+extension Problem {
+  /// A value of a key that is none of those that it may have.
+  init(_ text: String, at path: [any CodingKey], isNoneOf names: [String]) {
+    let key = path.map(\.stringValue).joined(separator: ".")
+    self.init(
+      .badSetting, key,
+      "\(key) cannot be \"\(text)\": it is one of \(names.joined(separator: ", "))."
+        + suggestion(for: text, among: names))
   }
 }
 
@@ -46,6 +55,7 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// less memory for the same step, but for batch statistics, which are a part's.
   public var gradientAccumulation = 1
   public var evaluation = Evaluation()
+  public var metrics = Metrics()
   public var checkpoint = Checkpoint()
   public var capture = Capture()
 
@@ -59,60 +69,6 @@ public struct Configuration: Codable, Sendable, Equatable {
     case fp32, bf16
   }
 
-  /// What is trained on.
-  public struct Data: Codable, Sendable, Equatable {
-    public var dataset = Dataset.fashionMNIST
-    /// Directory of the files of `folder` or `idx`; or directory or archive of `cifar10` or `cifar100`,
-    /// which may then be a part of the images only. Without it, data sets are looked for in
-    /// `COLLAPSE_DATA` and other usual places.
-    public var path = ""
-    /// For `folder`: height and width to scale and crop images to; 0: as they are, all of one size.
-    public var imageSize = 0
-    /// For `folder`: whether to go on without images that cannot be decoded.
-    public var skipCorrupt = false
-    /// Classes to keep, by number or name; empty: all. They are renumbered in this order.
-    public var classes: [ClassChoice] = []
-    /// Training images to hold out, of each class its share, drawn by the seed: they are measured on
-    /// instead of being trained on; 0: none.
-    public var validation = 0
-    /// At most so many training images, after those held out; 0: all.
-    public var trainLimit = 0
-    /// At most so many test images; 0: all.
-    public var testLimit = 0
-    public var augmentation = Augmentation.cropFlip
-    /// Zero pixels around an image before a random crop of the original size.
-    public var padding = 4
-
-    /// The defaults.
-    public init() {}
-
-    enum CodingKeys: String, CodingKey {
-      case dataset, path, classes, validation, augmentation, padding
-      case imageSize = "image_size"
-      case skipCorrupt = "skip_corrupt"
-      case trainLimit = "train_limit"
-      case testLimit = "test_limit"
-    }
-  }
-
-  /// The data sets by name.
-  public enum Dataset: String, ConfigurationChoice {
-    case fashionMNIST = "fashion-mnist"
-    /// The official binary files or their archive, found in `COLLAPSE_DATA` or `data.path`, or fetched.
-    case cifar10, cifar100
-    /// Images in `train/<class>/` and `test/<class>/` of `data.path`.
-    case folder
-    /// Four IDX files named as MNIST's, in `data.path`.
-    case idx
-  }
-
-  /// Random changes of training images.
-  public enum Augmentation: String, ConfigurationChoice {
-    case none
-    /// Pad, random crop, random horizontal flip.
-    case cropFlip = "crop-flip"
-  }
-
   /// The network.
   public struct Model: Codable, Sendable, Equatable {
     /// A name of the model registry, such as "wrn-16-2".
@@ -120,6 +76,9 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var classifier = Classifier.learned
     /// For `simplex-etf`: m, the norm of each row of W.
     public var multiplier = 1.0
+
+    /// A network with a learned classifier.
+    public init(name: String = "wrn-16-2") { self.name = name }
 
     /// The linear map from features to logits.
     public enum Classifier: String, ConfigurationChoice {
@@ -231,6 +190,20 @@ public struct Configuration: Codable, Sendable, Equatable {
     }
   }
 
+  /// What else is measured in the course of training.
+  public struct Metrics: Codable, Sendable, Equatable {
+    /// Neural collapse (NC1 to NC4) of training images as they are, and how mixtures stand, every so many epochs and
+    /// after the last; 0: never.
+    public var collapseEveryEpochs = 0
+    /// Images, and mixtures, that it is measured on.
+    public var collapseSamples = 2000
+
+    enum CodingKeys: String, CodingKey {
+      case collapseEveryEpochs = "collapse_every_epochs"
+      case collapseSamples = "collapse_samples"
+    }
+  }
+
   /// When the state of training is kept, to go on from.
   public struct Checkpoint: Codable, Sendable, Equatable {
     /// Every so many epochs, and after the last.
@@ -289,6 +262,19 @@ public struct Configuration: Codable, Sendable, Equatable {
     return Set(numbers).filter { $0 < epochs }.sorted()
   }
 
+  /// What captures of mixtures take.
+  public var mixtureSampling: MixtureSampling {
+    var sampling = MixtureSampling()
+    sampling.classCount = capture.classCount
+    sampling.samples = capture.samples
+    sampling.sameClassShare = capture.sameClassShare
+    sampling.alpha = capture.alpha
+    sampling.lambdaPerSample = capture.lambda == .sample
+    sampling.usesBatchStatistics = capture.statistics == .batch
+    sampling.batchSize = capture.batchSize
+    return sampling
+  }
+
   /// The configuration without what changes none of a run's bits: where it is computed, and how often
   /// it is kept.
   public var comparable: Configuration {
@@ -305,6 +291,6 @@ public struct Configuration: Codable, Sendable, Equatable {
     case labelSmoothing = "label_smoothing"
     case batchSize = "batch_size"
     case gradientAccumulation = "gradient_accumulation"
-    case evaluation, checkpoint, capture
+    case evaluation, metrics, checkpoint, capture
   }
 }

@@ -1,3 +1,5 @@
+import Problems
+
 /// The configurations that come with the program.
 public enum Presets {
   /// Their YAML by name.
@@ -9,12 +11,12 @@ public enum Presets {
 
   /// The preset of a name.
   ///
-  /// - Throws: `Failure` with the nearest name.
+  /// - Throws: `Problem` with the nearest name.
   public static func source(_ name: String) throws -> Configuration.Source {
     guard let text = all[name] else {
-      throw Failure(
-        .usage, "there is no preset \"\(name)\"." + suggestion(for: name, among: all.keys),
-        remedies: ["Presets: \(all.keys.sorted().joined(separator: ", "))."])
+      throw Problem(
+        .unknownName, name, "there is no preset \"\(name)\"." + suggestion(for: name, among: all.keys),
+        choices: all.keys.sorted())
     }
     return Configuration.Source(text: text, name: "preset \(name)")
   }

@@ -1,4 +1,6 @@
 import Foundation
+import Problems
+import Records
 import SystemTools
 
 /// A run's directory of plain files.
@@ -15,9 +17,9 @@ public struct RunDirectory: Sendable {
   }
 
   public var configuration: String { path + "/config.yaml" }
-  public var manifest: String { path + "/manifest.json" }
+  public var manifest: String { "\(path)/\(Manifest.fileName)" }
   public var metrics: String { path + "/metrics.jsonl" }
-  public var summary: String { path + "/summary.json" }
+  public var summary: String { "\(path)/\(RunSummary.fileName)" }
   public var log: String { path + "/log.txt" }
   public var checkpoints: String { path + "/checkpoints" }
   public var captures: String { path + "/captures" }
@@ -54,7 +56,7 @@ public struct RunDirectory: Sendable {
   /// A directory for a new run: `path`, which must not exist, or else the first of `runs/NAME`,
   /// `runs/NAME-2`, … that does not.
   ///
-  /// - Throws: `Failure` if it exists or cannot be made.
+  /// - Throws: `Problem` if it exists or cannot be made.
   public static func create(at path: String?, name: String) throws -> RunDirectory {
     if let path {
       guard let run = try make(path) else { throw present(path) }
@@ -72,10 +74,8 @@ public struct RunDirectory: Sendable {
     if FileManager.default.fileExists(atPath: path) { throw present(path) }
   }
 
-  private static func present(_ path: String) -> Failure {
-    Failure(
-      .usage, "the output directory \(path) exists already.",
-      remedies: ["Choose another one with --out, or remove it; nothing in it was touched."])
+  private static func present(_ path: String) -> Problem {
+    Problem(.exists, path, "the output directory \(path) exists already.")
   }
 
   /// Makes the directories of a run, unless something is there already.
@@ -93,16 +93,16 @@ public struct RunDirectory: Sendable {
     return run
   }
 
-  private static func notMade(_ path: String) -> Failure {
-    Failure(
-      .usage, "the output directory \(path) cannot be made (\(String(cString: strerror(errno)))).",
-      remedies: ["Choose a place that you may write to with --out."])
+  private static func notMade(_ path: String) -> Problem {
+    Problem(
+      .cannotMakeDirectory, path,
+      "the output directory \(path) cannot be made (\(String(cString: strerror(errno)))).")
   }
 
   /// Makes a directory and those above it, unless they are there.
   ///
   /// - Parameter purpose: the directory below it that this is for, which a failure then names.
-  /// - Throws: `Failure` with the system's reason.
+  /// - Throws: `Problem` with the system's reason.
   public static func makeDirectory(_ path: String, for purpose: String? = nil) throws {
     var partial = path.hasPrefix("/") ? "/" : ""
     for component in path.split(separator: "/") {
@@ -120,16 +120,14 @@ public struct RunDirectory: Sendable {
 
   /// The directory of an existing run.
   ///
-  /// - Throws: `Failure` if it is not one.
+  /// - Throws: `Problem` if it is not one.
   public static func open(_ path: String) throws -> RunDirectory {
     let run = RunDirectory(path)
     guard FileManager.default.fileExists(atPath: run.configuration) else {
       var isDirectory: ObjCBool = false
       let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
       let why = !exists ? "does not exist" : isDirectory.boolValue ? "has no config.yaml" : "is a file"
-      throw Failure(
-        .missing, "\(path) is not a run directory: it \(why).",
-        remedies: ["collapse train makes one; by default under runs/."])
+      throw Problem(.notARun, path, "\(path) is not a run directory: it \(why).")
     }
     return run
   }
@@ -139,24 +137,24 @@ public struct RunDirectory: Sendable {
     do {
       let text = try String(contentsOfFile: configuration, encoding: .utf8)
       return try Configuration([.init(text: text, name: configuration)])
-    } catch let failure as Failure {
+    } catch let problem as Problem {
       // Here it is the run's file that is wrong, not what the user has typed.
-      throw Failure(.badData, failure.reason, remedies: failure.remedies)
+      throw Problem(.damagedFile, configuration, problem.reason)
     } catch {
-      throw Failure(.badData, "\(configuration) cannot be read as text.")
+      throw Problem(.damagedFile, configuration, "\(configuration) cannot be read as text.")
     }
   }
 
   /// Adds a row to the metrics.
   ///
-  /// - Throws: `Failure` if it cannot be written whole.
+  /// - Throws: `Problem` if it cannot be written whole.
   public func append(_ row: MetricRow) throws {
     try Self.append(JSONEncoder.collapse.encode(row) + Data("\n".utf8), to: metrics)
   }
 
   /// The rows of the metrics so far; one that is still being written, or was cut short, is left out.
   ///
-  /// - Throws: `Failure` naming the line that is no row.
+  /// - Throws: `Problem` naming the line that is no row.
   public func metricRows() throws -> [MetricRow] {
     guard let data = FileManager.default.contents(atPath: metrics) else { return [] }
     let whole = data.prefix((data.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1)
@@ -164,18 +162,16 @@ public struct RunDirectory: Sendable {
       do {
         return try JSONDecoder.collapse.decode(MetricRow.self, from: Data(line.utf8))
       } catch {
-        throw Failure(
-          .badData, "\(metrics):\(index + 1) is not a row of metrics: the file was damaged or edited.",
-          remedies: [
-            "log.txt has the epoch's numbers; or train it anew: collapse train --config \(configuration) --out NEW"
-          ])
+        throw Problem(
+          .damagedMetrics, configuration,
+          "\(metrics):\(index + 1) is not a row of metrics: the file was damaged or edited.")
       }
     }
   }
 
   /// Drops the rows of later epochs, which a resumed run makes again, and a last line that was cut short.
   ///
-  /// - Throws: `Failure` for a line that is whole and no row: it was damaged, and nothing is changed.
+  /// - Throws: `Problem` for a line that is whole and no row: it was damaged, and nothing is changed.
   public func keepMetrics(throughEpoch epoch: Int) throws {
     guard FileManager.default.fileExists(atPath: metrics) else { return }
     let kept = try metricRows().filter { $0.epoch <= epoch }
@@ -184,20 +180,12 @@ public struct RunDirectory: Sendable {
 
   /// Adds bytes to the end of a file.
   public static func append(_ data: Data, to path: String) throws {
-    try writing { () throws(FileError) in try Files.append(data, to: path) }
+    try Files.append(data, to: path)
   }
 
   /// Replaces a text file, whole or not at all.
   public static func write(_ text: String, to path: String) throws {
-    try writing { () throws(FileError) in try Files.write([Data(text.utf8)], to: path) }
-  }
-
-  private static func writing(_ write: () throws(FileError) -> Void) throws {
-    do {
-      try write()
-    } catch {
-      throw Failure(.internalError, "\(error).", remedies: ["Is the disk full, or the directory read-only?"])
-    }
+    try Files.write([Data(text.utf8)], to: path)
   }
 
   /// Writes a value as indented JSON, atomically.

@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 
 /// The right to train in a run's directory, for as long as this object or its process lives.
 public final class RunLock {
@@ -6,14 +7,12 @@ public final class RunLock {
 
   /// Takes it, and removes what processes left that were killed while they wrote.
   ///
-  /// - Throws: `Failure` if another process has it.
+  /// - Throws: `Problem` if another process has it.
   public init(_ run: RunDirectory) throws {
     descriptor = open("\(run.checkpoints)/lock", O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
     // Where files can't be locked, or may not be written, the first write will say what is wrong.
     if descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
-      throw Failure(
-        .usage, "another process is training in \(run.path).",
-        remedies: ["Wait for it to end, or stop it; then: collapse resume \(run.path)"])
+      throw Problem(.locked, run.path, "another process is training in \(run.path).")
     }
     for directory in [run.path, run.checkpoints, run.captures] {
       for name in (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []

@@ -1,3 +1,4 @@
+import Problems
 import Yams
 
 /// YAML as this project reads it: every scalar as it is written, and nothing that grows by being read.
@@ -9,19 +10,20 @@ package enum StrictYAML {
 
   /// The tree of a text; nil for an empty one.
   ///
-  /// - Throws: `Failure` for text that is not YAML, and for aliases that unfold into more than a file could hold.
+  /// - Throws: `Problem` for text that is not YAML, and for aliases that unfold into more than a file could hold.
   package static func compose(_ text: String, name: String) throws -> Node? {
     let node: Node?
     do {
       node = try Yams.compose(yaml: text)
     } catch let error as YamlError {
       let lines = "\(error)".split(separator: "\n").map { $0.prefix(200) }
-      throw Failure(.usage, "\(name) is not valid YAML: \(lines.prefix(6).joined(separator: " "))")
+      throw Problem(.badYAML, name, "\(name) is not valid YAML: \(lines.prefix(6).joined(separator: " "))")
     }
     var budget = mostNodes
     guard node.map({ fits($0, &budget) }) ?? true else {
-      throw Failure(
-        .usage, "\(name): its aliases (*name) unfold into more than \(mostNodes) values; write them out.")
+      throw Problem(
+        .badYAML, name,
+        "\(name): its aliases (*name) unfold into more than \(mostNodes) values; write them out.")
     }
     return node
   }

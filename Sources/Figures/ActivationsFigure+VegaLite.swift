@@ -1,5 +1,3 @@
-import Experiment
-
 extension ActivationsFigure: Figure {
   public func specification() throws -> JSONValue {
     let scale = panel.scaledRows.scale

@@ -1,5 +1,3 @@
-import Experiment
-
 /// The paper's picture of one network: last-layer activations of mixed training images of three
 /// classes, projected as in appendix B.2, with the classifier in black.
 ///
@@ -18,7 +16,7 @@ public struct ActivationsFigure: Sendable {
   /// - Parameters:
   ///   - title: nil makes one from what the capture says of its run.
   ///   - fileName: nil takes the capture's.
-  /// - Throws: `Failure` if the file is not a capture of three classes.
+  /// - Throws: `Problem` if the file is not a capture of three classes.
   public init(capture path: String, title: String? = nil, fileName: String? = nil) throws {
     let capture = try CapturedActivations(path: path)
     panel = ActivationsPanel(points: capture.points, rows: capture.rows)

@@ -1,5 +1,3 @@
-import Experiment
-
 /// The paper's picture of several networks side by side (Figures 1, 2 and 7 to 12), on one scale.
 ///
 /// Lengths are in units of the mean distance of the same-class means from the origin, which differs
@@ -32,7 +30,7 @@ public struct ActivationsGrid: Figure, Sendable {
   /// - Parameters:
   ///   - columns: panels in a row.
   ///   - notes: lines under the title.
-  /// - Throws: `Failure` for a file that is not a capture of three classes.
+  /// - Throws: `Problem` for a file that is not a capture of three classes.
   public init(fileName: String, title: String, notes: [String] = [], columns: Int, panels: [Panel]) throws {
     self.fileName = fileName
     self.title = title

@@ -1,5 +1,3 @@
-import Experiment
-
 /// A mixture in the plane of the projection, with what the pointer shows of it.
 struct ActivationPoint: Encodable {
   var x, y: Double

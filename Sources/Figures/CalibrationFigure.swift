@@ -1,6 +1,7 @@
-import Experiment
+import Arrays
 import Foundation
-import Safetensors
+import Problems
+import Records
 
 /// Figure 4: why the configuration calibrates.
 ///
@@ -46,7 +47,7 @@ public struct CalibrationFigure: Figure, Sendable {
 
   /// Reads captures and evaluations.
   ///
-  /// - Throws: `Failure` for files that are not what they should be.
+  /// - Throws: `Problem` for files that are not what they should be.
   public init(fileName: String, notes: [String] = [], lines: [Line]) throws {
     self.fileName = fileName
     self.notes = notes
@@ -72,14 +73,14 @@ public struct CalibrationFigure: Figure, Sendable {
     do {
       let file = try SafetensorsFile(path: line.capture)
       try file.checkIntegrity()
-      let lambda = try file.numbers("lambda", file.entry("lambda").shape)
-      let labels = try file.integers("labels", count: lambda.count)
-      let partners = try file.integers("partner_labels", count: lambda.count)
-      let classes = try file.entry("logits").shape.last ?? 0
-      let logits = try file.numbers("logits", [lambda.count, classes])
+      let lambda = try file.numbers(.lambda, file.entry(.lambda).shape)
+      let labels = try file.integers(.labels, count: lambda.count)
+      let partners = try file.integers(.partnerLabels, count: lambda.count)
+      let classes = try file.entry(.logits).shape.last ?? 0
+      let logits = try file.numbers(.logits, [lambda.count, classes])
       guard lambda.allSatisfy({ (0...1).contains($0) }),
         (labels + partners).allSatisfy({ (0..<classes).contains($0) })
-      else { throw SafetensorsError(file: file.path, reason: "a label or a weight is out of range") }
+      else { throw Problem(file: file.path, "a label or a weight is out of range") }
       var sums = [(confidence: Double, errors: Double, lambda: Double, count: Int)](
         repeating: (0, 0, 0, 0), count: 10)
       for sample in lambda.indices where labels[sample] != partners[sample] {
@@ -100,8 +101,8 @@ public struct CalibrationFigure: Figure, Sendable {
             value: (value / Double(sum.count)).rounded(digits: 4), samples: sum.count)
         }
       }
-    } catch let error as SafetensorsError {
-      throw Failure(.badData, "\(error).")
+    } catch let problem as Problem {
+      throw problem.ofCapture(line.capture, missing: .missingCapture, other: .damagedFile)
     }
   }
 
@@ -200,38 +201,5 @@ public struct CalibrationFigure: Figure, Sendable {
       ],
       "spacing": 24,
     ]
-  }
-}
-
-/// What is read back of an evaluation.
-public struct Evaluation: Decodable, Sendable {
-  /// A bin of confidence.
-  public struct Bin: Decodable, Sendable {
-    public let lower, upper: Double
-    public let count: Int
-    public let accuracy, confidence: Double
-  }
-
-  public let accuracy, nll, ece, brier: Double
-  public let bins: [Bin]
-
-  /// Reads what `collapse evaluate --json` printed.
-  ///
-  /// - Throws: `Failure` if the file is missing or something else.
-  public init(path: String) throws {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw Failure(.missing, "\(path) is not there.")
-    }
-    do {
-      self = try JSONDecoder.collapse.decode(Self.self, from: data)
-    } catch {
-      throw Failure(.badData, "\(path) is not an evaluation.")
-    }
-  }
-
-  /// Mean confidence less accuracy: above zero over-confident, below it under-confident.
-  public var overconfidence: Double {
-    let total = Double(bins.reduce(0) { $0 + $1.count })
-    return bins.reduce(0) { $0 + Double($1.count) * ($1.confidence - $1.accuracy) } / max(1, total)
   }
 }

@@ -1,6 +1,6 @@
-import Experiment
-import Foundation
-import Safetensors
+import Arrays
+import Problems
+import Records
 
 /// A capture of class tokens on their way through the layers, read for figures and tables.
 ///
@@ -24,33 +24,33 @@ public struct CapturedTrajectories: Sendable {
 
   /// Reads a file.
   ///
-  /// - Throws: `Failure` if it is missing, damaged or another capture.
+  /// - Throws: `Problem` if it is missing, damaged or another capture.
   public init(path: String) throws {
     do {
       let file = try SafetensorsFile(path: path)
       try file.checkIntegrity()
-      let shape = try file.entry("logits").shape
+      let shape = try file.entry(.logits).shape
       guard shape.count == 3, shape[1] > 1 else {
-        throw SafetensorsError(file: path, reason: "is no capture of trajectories")
+        throw Problem(file: path, "is no capture of trajectories")
       }
-      lambdas = try file.numbers("lambda", [shape[0]])
-      labels = try file.integers("labels", count: shape[0])
-      partners = try file.integers("partner_labels", count: shape[0])
-      pairs = try file.integers("pairs", count: shape[0])
-      classes = try file.integers("classes")
-      guard (labels + partners + classes).allSatisfy({ (0..<shape[2]).contains($0) }) else {
-        throw SafetensorsError(file: path, reason: "a label is not in 0 ..< \(shape[2])")
-      }
-      logits = try file.numbers("logits", shape)
+      lambdas = try file.numbers(.lambda, [shape[0]])
+      labels = try file.integers(.labels, count: shape[0])
+      partners = try file.integers(.partnerLabels, count: shape[0])
+      pairs = try file.integers(.pairs, count: shape[0])
+      classes = try file.integers(.classes)
+      try file.check(labels + partners + classes, below: shape[2])
+      logits = try file.numbers(.logits, shape)
       layers = shape[1]
       names = file.classNames(shape[2])
       self.file = file
-    } catch let error as SafetensorsError {
-      let exists = FileManager.default.fileExists(atPath: path)
-      throw Failure(
-        exists ? .badData : .missing, "\(error).",
-        remedies: ["collapse capture RUN --trajectories --class-count 3 makes such a capture."])
+    } catch let problem as Problem {
+      throw Self.refusal(problem, path)
     }
+  }
+
+  /// What is wrong with a file where a capture of class tokens is needed.
+  static func refusal(_ problem: Problem, _ path: String) -> Problem {
+    problem.ofCapture(path, missing: .missingTrajectories, other: .notTrajectories)
   }
 
   /// The logits of a sample's token after a layer.
@@ -96,67 +96,5 @@ public struct CapturedTrajectories: Sendable {
     }
     let unseen = (isAhead.lastIndex(of: false) ?? -1) + 1
     return unseen < isAhead.count ? unseen + 1 : nil
-  }
-}
-
-/// In which order the layers of a transformer see the two classes of a mixture (section 2.4 of the
-/// paper): over all different-class mixtures of a capture in which one class has a given weight.
-///
-/// A class is *seen* from the layer on from which the classifier, applied to the class token, puts it
-/// ahead of every class that is not in the mixture, up to the last layer; the first is number 1.
-public struct LayerOrder: Sendable, Equatable {
-  /// The weight of the heavier class: the value of the capture's grid that is nearest to the one asked.
-  public let weight: Double
-  /// Number of mixtures.
-  public let mixtures: Int
-  /// Mean layer from which on the class is seen, over the mixtures in which it is; nil if in none.
-  public let heavierLayer, lighterLayer: Double?
-  /// Share of the mixtures in which the lighter class is seen in a later layer than the heavier one, and
-  /// in an earlier one; what is never seen comes last.
-  public let lighterLater, lighterEarlier: Double
-  /// Share of the mixtures in which the lighter class is not seen at the last layer.
-  public let lighterNever: Double
-  /// Mean of p_lighter/(p_heavier + p_lighter), one a layer from the embedding on.
-  public let lighterShare: [Double]
-
-  /// Measures a capture.
-  ///
-  /// - Throws: `Failure` if it has no different-class mixture but half and half.
-  public init(_ capture: CapturedTrajectories, weight: Double) throws {
-    guard let weight = capture.nearestWeight(weight) else {
-      throw Failure(
-        .badData, "\(capture.file.path) has no uneven mixture of two classes.",
-        remedies: ["collapse capture RUN --trajectories --lambdas 11 makes such a capture."])
-    }
-    let mixtures = capture.mixtures(weight: weight)
-    let count = Double(mixtures.count)
-    let order = mixtures.map { mixture in
-      (
-        heavier: capture.layerOfAppearance(of: mixture.heavier, in: mixture),
-        lighter: capture.layerOfAppearance(of: mixture.lighter, in: mixture)
-      )
-    }
-    func mean(_ layers: [Int]) -> Double? {
-      layers.isEmpty ? nil : Double(layers.reduce(0, +)) / Double(layers.count)
-    }
-    func share(_ isMeant: ((heavier: Int, lighter: Int)) -> Bool) -> Double {
-      let never = capture.layers
-      return Double(order.filter { isMeant(($0.heavier ?? never, $0.lighter ?? never)) }.count) / count
-    }
-    self.weight = weight
-    self.mixtures = mixtures.count
-    heavierLayer = mean(order.compactMap(\.heavier))
-    lighterLayer = mean(order.compactMap(\.lighter))
-    lighterLater = share { $0.lighter > $0.heavier }
-    lighterEarlier = share { $0.lighter < $0.heavier }
-    lighterNever = share { $0.lighter == capture.layers }
-    lighterShare = (0..<capture.layers).map { layer in
-      let shares = mixtures.map { mixture -> Double in
-        let p = capture.probabilities(mixture.sample, layer)
-        let both = p[mixture.heavier] + p[mixture.lighter]
-        return both > 0 ? p[mixture.lighter] / both : 0.5
-      }
-      return shares.reduce(0, +) / count
-    }
   }
 }

@@ -1,4 +1,6 @@
 import Experiment
+import Problems
+import Records
 
 /// Figure 5: how classifiers converge to a simplex ETF, epoch by epoch.
 ///
@@ -39,7 +41,7 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
 
   /// Reads the runs' metrics.
   ///
-  /// - Throws: `Failure` for a run without any.
+  /// - Throws: `Problem` for a run without any.
   public init(fileName: String, notes: [String] = [], lines: [Line]) throws {
     self.fileName = fileName
     self.notes = notes
@@ -47,7 +49,7 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
     for line in lines {
       let rows = try line.run.metricRows()
       guard !rows.isEmpty else {
-        throw Failure(.missing, "\(line.run.metrics) has no rows yet.")
+        throw Problem(.missingFile, line.run.metrics, "\(line.run.metrics) has no rows yet.")
       }
       values[[line.network, line.dataset], default: []] += rows.map {
         ($0.epoch, $0.classifierNormVariation, $0.classifierCosineDeviation)
@@ -77,8 +79,8 @@ public struct ClassifierConvergenceFigure: Figure, Sendable {
     self.rows = rows
   }
 
-  private static let norms = "Std ‖w_i‖ / Avg ‖w_i‖"
-  private static let cosines = "Std cos(w_i, w_j)"
+  private static let norms = NumberCatalogue.training.title(of: "classifier_norm_variation")
+  private static let cosines = NumberCatalogue.training.title(of: "classifier_cosine_deviation")
 
   public func specification() throws -> JSONValue {
     func view(_ network: String, _ measure: String, isFirst: Bool, isTop: Bool) throws -> JSONValue {

@@ -1,5 +1,7 @@
 import Experiment
 import Foundation
+import Problems
+import Records
 import SystemTools
 
 /// Renders charts with vl-convert, which runs in a Python that has it.
@@ -13,26 +15,28 @@ public struct FigureRenderer: Sendable {
   /// A renderer in the Python of `COLLAPSE_PYTHON`, of the project's environment, or of the path.
   ///
   /// - Parameter project: directory in which `scripts/bootstrap` has made an environment.
-  /// - Throws: `Failure` if there is none.
+  /// - Throws: `Problem` if there is none.
   public init(project: String?) throws {
     do {
       python = try Python.find(project: project, for: "render figures with")
     } catch let error as ToolError {
-      throw Failure(.missing, "\(error).", remedies: Self.remedies)
+      throw Self.missing("\(error).")
     }
   }
 
-  private static let remedies = Python.remedies(package: "vl-convert-python")
+  private static let package = "vl-convert-python"
+
+  private static func missing(_ reason: String) -> Problem { Problem(.noPythonPackage, package, reason) }
 
   /// The version of vl-convert that renders.
   ///
-  /// - Throws: `Failure` if it is not installed.
+  /// - Throws: `Problem` if it is not installed.
   public func version() throws -> String {
     let script =
       "from importlib.metadata import version; import vl_convert; print(version('vl-convert-python'))"
     let output = try? Python.run(python, script)
     guard let output, output.status == 0 else {
-      throw Failure(.missing, "\(python) has no vl-convert-python.", remedies: Self.remedies)
+      throw Self.missing("\(python) has no \(Self.package).")
     }
     return String(decoding: output.standardOutput, as: UTF8.self).trimmingCharacters(
       in: .whitespacesAndNewlines)
@@ -41,7 +45,7 @@ public struct FigureRenderer: Sendable {
   /// Writes a figure as PNG (at 220 pixels an inch), SVG, PDF, a self-contained HTML page, and its Vega-Lite source.
   ///
   /// - Returns: the files, the source last.
-  /// - Throws: `Failure`; files of other figures stay as they are.
+  /// - Throws: `Problem`; files of other figures stay as they are.
   public func render(_ figure: any Figure, into directory: String) throws -> [String] {
     try RunDirectory.makeDirectory(directory)
     let base = "\(directory)/\(figure.fileName)"
@@ -54,15 +58,15 @@ public struct FigureRenderer: Sendable {
     do {
       output = try Python.run(python, Self.script, [source, base])
     } catch let error as ToolError {
-      throw Failure(.missing, "\(error).", remedies: Self.remedies)
+      throw Self.missing("\(error).")
     }
     guard output.status == 0 else {
       let reason =
         output.standardError.split(separator: "\n").last.map(String.init) ?? "status \(output.status)"
       if reason.contains("No module named") {
-        throw Failure(.missing, "\(python) can't render figures (\(reason)).", remedies: Self.remedies)
+        throw Self.missing("\(python) can't render figures (\(reason)).")
       }
-      throw Failure(.internalError, "\(base) could not be rendered (\(reason)).")
+      throw Problem(.notRendered, base, "\(base) could not be rendered (\(reason)).")
     }
     for format in Self.images { try Files.replace("\(base).\(format)", with: "\(base).\(format).partial") }
     let charts = String(decoding: output.standardOutput, as: UTF8.self)
@@ -73,12 +77,12 @@ public struct FigureRenderer: Sendable {
 
   /// JavaScript without dependencies that defines `vegaEmbed`, for pages of several charts.
   ///
-  /// - Throws: `Failure` if the renderer is not installed.
+  /// - Throws: `Problem` if the renderer is not installed.
   public func chartScript() throws -> String {
     let script = "import sys, vl_convert as vl; sys.stdout.write(vl.javascript_bundle(vl_version='5.21'))"
     let output = try? Python.run(python, script)
     guard let output, output.status == 0, !output.standardOutput.isEmpty else {
-      throw Failure(.missing, "\(python) has no vl-convert-python.", remedies: Self.remedies)
+      throw Self.missing("\(python) has no \(Self.package).")
     }
     return String(decoding: output.standardOutput, as: UTF8.self)
   }

@@ -1,5 +1,6 @@
 import Experiment
 import Foundation
+import Records
 
 /// A measured value: mean and spread over runs that differ by their seed alone.
 public struct Measured: Codable, Sendable, Equatable {

@@ -1,6 +1,6 @@
-import Experiment
-import Foundation
-import Safetensors
+import Arrays
+import Problems
+import Records
 
 /// Figure 3: the way of a transformer's class token through its layers, for mixtures of two images.
 ///
@@ -36,15 +36,13 @@ public struct TrajectoriesFigure: Figure, Sendable {
 
   /// Reads a capture of trajectories.
   ///
-  /// - Throws: `Failure` for another file, or one of another number of classes than three.
+  /// - Throws: `Problem` for another file, or one of another number of classes than three.
   public init(capture path: String, fileName: String, title: String? = nil, notes: [String] = []) throws {
     let capture = try CapturedTrajectories(path: path)
     do {
       try self.init(capture, fileName, title, notes)
-    } catch let error as SafetensorsError {
-      throw Failure(
-        .badData, "\(error).",
-        remedies: ["collapse capture RUN --trajectories --class-count 3 makes such a capture."])
+    } catch let problem as Problem {
+      throw CapturedTrajectories.refusal(problem, path)
     }
   }
 
@@ -56,16 +54,16 @@ public struct TrajectoriesFigure: Figure, Sendable {
       capture.lambdas, capture.labels, capture.partners, capture.pairs
     )
     guard capture.classes.count == 3 else {
-      throw SafetensorsError(file: file.path, reason: "is no capture of trajectories of three classes")
+      throw Problem(file: file.path, "is no capture of trajectories of three classes")
     }
-    let points = try file.numbers("projection", [lambdas.count, layers, 2])
-    let classifier = try file.numbers("classifier_projection", [3, 2])
+    let points = try file.numbers(.projection, [lambdas.count, layers, 2])
+    let classifier = try file.numbers(.classifierProjection, [3, 2])
 
     let kinds = [(true, "same class"), (false, "different classes")]
     var (steps, pairTitles): ([Step], [String]) = ([], [])
     for (isSame, kind) in kinds {
       guard let shown = labels.indices.first(where: { (labels[$0] == partners[$0]) == isSame }) else {
-        throw SafetensorsError(file: file.path, reason: "holds no pair of \(kind)")
+        throw Problem(file: file.path, "holds no pair of \(kind)")
       }
       let (a, b) = (names[labels[shown]], names[partners[shown]])
       pairTitles.append(isSame ? "Two images of \(a)" : "λ · \(a) + (1 − λ) · \(b)")

@@ -1,4 +1,3 @@
-import Experiment
 import Foundation
 
 /// The version of the language that the renderer is asked for.
@@ -63,6 +62,14 @@ func countAxis(_ field: String, title: JSONValue) -> JSONValue {
     "field": .string(field), "type": "quantitative", "title": title,
     "axis": ["tickMinStep": 1, "format": "d"],
   ]
+}
+
+/// Views in rows of so many, as they are read.
+func chartRows(_ views: [JSONValue], columns: Int = 3) -> JSONValue {
+  .array(
+    stride(from: 0, to: views.count, by: columns).map { start -> JSONValue in
+      ["hconcat": .array(Array(views[start..<min(start + columns, views.count)])), "spacing": 20]
+    })
 }
 
 /// How all charts look.

@@ -1,4 +1,5 @@
 import Randomness
+import Records
 
 /// Confidence intervals by resampling: what a number would vary by, were the samples drawn anew.
 ///

@@ -1,21 +1,12 @@
 import Foundation
+import Problems
+import Records
 import Torch
 
 /// How well predicted probabilities match what happens, over a set of samples.
 public struct Calibration: Sendable, Equatable {
   /// One confidence bin of a reliability diagram.
-  public struct Bin: Sendable, Equatable, Codable {
-    /// Lower end of the bin.
-    public var lower: Double
-    /// Upper end.
-    public var upper: Double
-    /// Samples in it.
-    public var count: Int
-    /// Share of them that were classified correctly; 0 for an empty bin.
-    public var accuracy: Double
-    /// Mean of their largest probabilities; 0 for an empty bin.
-    public var confidence: Double
-  }
+  public typealias Bin = ReliabilityBin
 
   /// The Brier score taken apart (Murphy 1973; Stephenson, Coelho & Jolliffe 2008), summed over classes, with
   /// bins of each class's probability: score = reliability − resolution + uncertainty + within bins.
@@ -62,10 +53,10 @@ public struct Calibration: Sendable, Equatable {
   ///   - logits: n×C.
   ///   - labels: n classes.
   ///   - binCount: bins of ``bins`` and ``expectedCalibrationError``.
-  /// - Throws: `TorchError` for shapes that disagree, labels out of range, or a logit that is not finite.
+  /// - Throws: `Problem` for shapes that disagree, labels out of range, or a logit that is not finite.
   public init(logits: Tensor, labels: [Int], binCount: Int = 15) throws {
     guard logits.shape.count == 2, logits.shape[1] > 0, !labels.isEmpty, binCount > 0 else {
-      throw TorchError(
+      throw Problem(
         operation: "calibration", arguments: ["logits \(logits.shape)", "\(labels.count) labels"],
         reason: "logits must be n×C and labels n ≥ 1 integers in 0 ..< C")
     }
@@ -153,8 +144,7 @@ extension Predictions {
   public func bins(_ count: Int) -> [Calibration.Bin] {
     var bins = (0..<count).map {
       Calibration.Bin(
-        lower: Double($0) / Double(count), upper: Double($0 + 1) / Double(count), count: 0, accuracy: 0,
-        confidence: 0)
+        lower: Double($0) / Double(count), upper: Double($0 + 1) / Double(count))
     }
     for (confidence, correct) in zip(confidences, correct) {
       bins[Self.bin(confidence, of: count, edge)].add(confidence, correct)
@@ -178,7 +168,7 @@ extension Predictions {
       for index in order[start..<end] {
         bins[
           bin,
-          default: .init(lower: confidence, upper: confidence, count: 0, accuracy: 0, confidence: 0)
+          default: .init(lower: confidence, upper: confidence)
         ].add(confidence, correct[index])
       }
       bins[bin]?.upper = confidence
@@ -192,7 +182,7 @@ extension Predictions {
   }
 }
 
-extension Calibration.Bin {
+extension ReliabilityBin {
   /// Sums, until they are divided.
   fileprivate mutating func add(_ confidence: Double, _ correct: Double) {
     count += 1

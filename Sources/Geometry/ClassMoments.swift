@@ -1,4 +1,5 @@
 import CKernels
+import Problems
 import Torch
 
 /// Counts, means and scatter of features by class, gathered batch by batch in `float64`.
@@ -39,10 +40,10 @@ public struct ClassMoments: Sendable {
 
   /// Gathers all batches.
   ///
-  /// - Throws: `TorchError` as ``add(_:labels:)`` does.
+  /// - Throws: `Problem` as ``add(_:labels:)`` does.
   public init(_ batches: LabelledBatches, classes: Int, scatter: Bool = false) throws {
     guard classes > 0, batches.width > 0 else {
-      throw TorchError(
+      throw Problem(
         operation: "class moments", reason: "\(classes) classes of features of length \(batches.width)")
     }
     self.init(classes: classes, dimension: batches.width, scatter: scatter)
@@ -57,7 +58,7 @@ public struct ClassMoments: Sendable {
 
   /// The mean of the class means, 1×d; or, weighted by the classes' counts, of all samples.
   ///
-  /// - Throws: `TorchError` if a class has no sample.
+  /// - Throws: `Problem` if a class has no sample.
   public func globalMean(weighted: Bool = false) throws -> Tensor {
     try checkEveryClass()
     let weights = weighted ? counts.map { Double($0) / Double(count) } : nil
@@ -75,17 +76,17 @@ public struct ClassMoments: Sendable {
   /// - Parameters:
   ///   - features: n×d, of any floating-point type, on any device.
   ///   - labels: n classes, 0 ..< C.
-  /// - Throws: `TorchError` for shapes that disagree, a label out of range, or a feature that is not finite,
+  /// - Throws: `Problem` for shapes that disagree, a label out of range, or a feature that is not finite,
   ///   with its row, counted over all batches, and its column. Nothing is added then.
   public mutating func add(_ features: Tensor, labels: [Int]) throws {
     guard features.shape == [labels.count, dimension], features.dtype.isFloatingPoint else {
-      throw TorchError(
+      throw Problem(
         operation: "class moments",
         arguments: ["features \(features.dtype)\(features.shape)", "\(labels.count) labels"],
         reason: "features must be floating-point numbers, n×\(dimension), and labels n integers")
     }
     if let place = labels.firstIndex(where: { !(0..<classes).contains($0) }) {
-      throw TorchError(
+      throw Problem(
         operation: "class moments",
         reason: "label \(labels[place]) of row \(count + place) is not in 0 ..< \(classes)")
     }
@@ -97,7 +98,7 @@ public struct ClassMoments: Sendable {
     // Squares of products of squares must stay in range, too.
     guard lengths.allSatisfy({ $0 < 1e70 }) else {
       try rows.checkFinite("features", firstRow: count)
-      throw TorchError(
+      throw Problem(
         operation: "class moments", reason: "features are too large for products of their squares; scale them"
       )
     }
@@ -157,11 +158,11 @@ public struct ClassMoments: Sendable {
 
   /// Adds what another accumulator has gathered.
   ///
-  /// - Throws: `TorchError` if classes or dimension differ, or only one gathers the scatter.
+  /// - Throws: `Problem` if classes or dimension differ, or only one gathers the scatter.
   public mutating func merge(_ other: ClassMoments) throws {
     guard classes == other.classes, dimension == other.dimension, (scatter == nil) == (other.scatter == nil)
     else {
-      throw TorchError(
+      throw Problem(
         operation: "class moments",
         arguments: [self, other].map {
           "\($0.classes) classes of \($0.dimension) numbers" + ($0.scatter == nil ? "" : " with scatter")
@@ -188,12 +189,13 @@ public struct ClassMoments: Sendable {
     }
   }
 
-  /// - Throws: `TorchError` naming the first class without a sample.
+  /// - Throws: `Problem` naming the first class without a sample.
   func checkEveryClass() throws {
     if let empty = counts.firstIndex(of: 0) {
-      throw TorchError(
+      throw Problem(
         operation: "class moments",
-        reason: "class \(empty) of 0 ..< \(classes) has no sample; labels must number the classes from 0")
+        reason: "class \(empty) of 0 ..< \(classes) has no sample; labels must number the classes from 0",
+        code: .emptyClass)
     }
   }
 }
@@ -203,12 +205,12 @@ extension ClassMoments {
   /// centred: NC5, orthogonality to what is out of distribution (Ben Ammar et al., *NECO*, ICLR 2024).
   ///
   /// - Parameter foreign: those features, as one class.
-  /// - Throws: `TorchError` if a class has no sample, dimensions differ or a mean is zero.
+  /// - Throws: `Problem` if a class has no sample, dimensions differ or a mean is zero.
   public func orthogonality(to foreign: ClassMoments) throws -> Double {
     try checkEveryClass()
     try foreign.checkEveryClass()
     guard foreign.dimension == dimension else {
-      throw TorchError(
+      throw Problem(
         operation: "orthogonality",
         reason: "features have \(dimension) numbers, the others \(foreign.dimension)")
     }
@@ -218,7 +220,9 @@ extension ClassMoments {
       return try (products / (classMeans.norm([1]) * mean.norm([1]))).array(Double.self)
     }
     guard cosines.allSatisfy(\.isFinite) else {
-      throw TorchError(operation: "orthogonality", reason: "a mean feature is zero and has no direction")
+      throw Problem(
+        operation: "orthogonality", reason: "a mean feature is zero and has no direction",
+        code: .undefinedMeasure)
     }
     return cosines.reduce(0) { $0 + abs($1) } / Double(classes)
   }

@@ -1,3 +1,4 @@
+import Problems
 import Torch
 
 /// How far a classifier is from a simplex ETF, as in the paper's Figure 5: both numbers tend to 0.
@@ -11,7 +12,7 @@ public struct ClassifierConvergence: Sendable, Equatable {
   public init(_ classifier: Tensor) throws {
     let rows = classifier.detached().to(.cpu).to(.float64)
     guard rows.shape.count == 2, rows.shape[0] >= 2 else {
-      throw TorchError(
+      throw Problem(
         operation: "classifier convergence", arguments: ["\(rows.shape)"],
         reason: "the classifier must be C×d, C ≥ 2")
     }

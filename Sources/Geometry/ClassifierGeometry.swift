@@ -1,4 +1,6 @@
 import Foundation
+import Problems
+import Records
 import Theory
 import Torch
 
@@ -30,10 +32,10 @@ public struct ClassifierGeometry: Sendable, Equatable {
 
   /// Measures a weight, C×d with C ≥ 2, in `float64`.
   ///
-  /// - Throws: `TorchError` for another shape, a number that is not finite, or a row of zeros.
+  /// - Throws: `Problem` for another shape, a number that is not finite, or a row of zeros.
   public init(_ classifier: Tensor) throws {
     guard classifier.shape.count == 2, classifier.shape[0] >= 2 else {
-      throw TorchError(
+      throw Problem(
         operation: "classifier geometry", arguments: ["\(classifier.shape)"],
         reason: "the classifier must be C×d with C ≥ 2")
     }

@@ -1,4 +1,6 @@
 import Foundation
+import Problems
+import Records
 import Torch
 
 /// The published measures of neural collapse, of features with their classes and of the classifier on them.
@@ -70,7 +72,7 @@ public struct CollapseMetrics: Sendable, Equatable {
   ///   - classes: C ≥ 2; every one must have a sample.
   ///   - classifier: W, C×d.
   ///   - bias: C.
-  /// - Throws: `TorchError` saying what does not fit or is not finite, and where; or what is undefined for
+  /// - Throws: `Problem` saying what does not fit or is not finite, and where; or what is undefined for
   ///   these features, such as angles of class means that coincide.
   public init(
     _ features: LabelledBatches, classes: Int, classifier: Tensor? = nil, bias: Tensor? = nil
@@ -87,10 +89,10 @@ public struct CollapseMetrics: Sendable, Equatable {
   ///   - moments: of the features.
   ///   - nearest: made of `moments` and given the same features.
   ///   - classifier: that of `nearest`.
-  /// - Throws: `TorchError` for fewer than two classes, or for what is undefined.
+  /// - Throws: `Problem` for fewer than two classes, or for what is undefined.
   public init(_ moments: ClassMoments, _ nearest: NearestClassMean, classifier: Tensor? = nil) throws {
     guard nearest.counts.samples == moments.count else {
-      throw TorchError(
+      throw Problem(
         operation: "collapse metrics",
         reason: "the first pass saw \(moments.count) samples, the second \(nearest.counts.samples)")
     }
@@ -103,10 +105,10 @@ public struct CollapseMetrics: Sendable, Equatable {
   /// - Parameters:
   ///   - moments: of the features, with their scatter.
   ///   - classifier: W, C×d.
-  /// - Throws: `TorchError` without the scatter, for fewer than two classes, or for what is undefined.
+  /// - Throws: `Problem` without the scatter, for fewer than two classes, or for what is undefined.
   public init(_ moments: ClassMoments, classifier: Tensor? = nil) throws {
     guard let scatter = moments.scatter else {
-      throw TorchError(
+      throw Problem(
         operation: "collapse metrics",
         reason: "the moments are without scatter, which features that are seen once need")
     }
@@ -119,7 +121,7 @@ public struct CollapseMetrics: Sendable, Equatable {
     _ moments: ClassMoments, projectedScatter: Tensor, nearest: NearestClassMean?, classifier: Tensor?
   ) throws {
     guard moments.classes >= 2 else {
-      throw TorchError(
+      throw Problem(
         operation: "collapse metrics",
         reason: "there is one class only; collapse is measured between two or more")
     }
@@ -128,7 +130,7 @@ public struct CollapseMetrics: Sendable, Equatable {
     dimension = moments.dimension
     let weight = classifier?.detached().to(.cpu).to(.float64)
     if let weight, weight.shape != [classes, dimension] {
-      throw TorchError(
+      throw Problem(
         operation: "collapse metrics", arguments: ["classifier \(weight.shape)"],
         reason: "the classifier must be \(classes)×\(dimension)")
     }
@@ -159,8 +161,9 @@ public struct CollapseMetrics: Sendable, Equatable {
     let values = try pairs(classes).map { i, j in
       let distance = distances[i * classes + j]
       guard distance > 0 else {
-        throw TorchError(
-          operation: "collapse metrics", reason: "classes \(i) and \(j) have the same mean feature")
+        throw Problem(
+          operation: "collapse metrics", reason: "classes \(i) and \(j) have the same mean feature",
+          code: .undefinedMeasure)
       }
       return (variances[i] + variances[j]) / (2 * distance * distance)
     }

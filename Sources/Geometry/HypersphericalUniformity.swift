@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import Torch
 
 /// How evenly directions are spread over the sphere: kernels of the distances ρ between unit vectors, over
@@ -69,15 +70,16 @@ struct Directions {
   let distances: [Double]
 
   /// - Parameter name: of the rows, in a message.
-  /// - Throws: `TorchError` if a row is zero, so that its angles are undefined.
+  /// - Throws: `Problem` if a row is zero, so that its angles are undefined.
   init(_ rows: Tensor, _ name: String) throws {
     let count = rows.shape[0]
     norms = try checkingErrors { try rows.norm([1]).array(Double.self) }
     // What is left of equal numbers by rounding is as good as zero.
     let scale = norms.max() ?? 0
     if let zero = norms.firstIndex(where: { !($0 > scale * 1e-14) }) {
-      throw TorchError(
-        operation: "directions", reason: "the \(name) of class \(zero) is zero and has no direction")
+      throw Problem(
+        operation: "directions", reason: "the \(name) of class \(zero) is zero and has no direction",
+        code: .undefinedMeasure)
     }
     let unit = rows / Tensor(norms, shape: [count, 1])
     self.unit = unit

@@ -1,3 +1,4 @@
+import Problems
 import Torch
 
 /// Rows with their classes, handed out in batches, as often as they are asked for: what metrics are measured
@@ -31,11 +32,11 @@ public struct LabelledBatches {
   ///   - rows: N×width.
   ///   - labels: N classes.
   ///   - batchSize: rows of a batch.
-  /// - Throws: `TorchError` if the two do not fit.
+  /// - Throws: `Problem` if the two do not fit.
   public init(_ rows: Tensor, labels: [Int], batchSize: Int = 8192) throws {
     guard rows.shape.count == 2, rows.shape[0] == labels.count, rows.dtype.isFloatingPoint, batchSize > 0
     else {
-      throw TorchError(
+      throw Problem(
         operation: "batches", arguments: ["rows \(rows.dtype)\(rows.shape)", "\(labels.count) labels"],
         reason: "rows must be floating-point numbers, one row a label")
     }
@@ -59,14 +60,14 @@ extension Tensor {
   /// - Parameters:
   ///   - name: of the tensor, in the message.
   ///   - firstRow: number of its first row in a larger whole.
-  /// - Throws: `TorchError` naming row and column of the first of them.
+  /// - Throws: `Problem` naming row and column of the first of them.
   package func checkFinite(_ name: String, firstRow: Int = 0) throws {
     guard try isFinite().all().item() != 1 else { return }
     let finite = try isFinite().to(.uint8).array(UInt8.self)
     let place = finite.firstIndex(of: 0) ?? 0
     let width = Swift.max(1, shape.last ?? 1)
     let value = try reshaped([count]).selected(place).to(.float64).item()
-    throw TorchError(
+    throw Problem(
       operation: "metrics", arguments: ["\(name) \(shape)"],
       reason: "\(name) row \(firstRow + place / width), column \(place % width) is \(value), "
         + "not a finite number")

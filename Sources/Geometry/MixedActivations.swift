@@ -1,3 +1,4 @@
+import Problems
 import Torch
 
 /// The features of mixtures with what they were mixed from: what the numbers of a configuration are
@@ -28,16 +29,16 @@ public struct MixedActivations: Sendable {
   ///   - labels: 0 ..< C, one a sample.
   ///   - partnerLabels: those of the partners, likewise.
   ///   - lambdas: 0 … 1, one a sample.
-  /// - Throws: `TorchError` saying what does not fit, or where a value is not finite.
+  /// - Throws: `Problem` saying what does not fit, or where a value is not finite.
   public init(
     features: Tensor, logits: Tensor?, classifier: Tensor, labels: [Int], partnerLabels: [Int],
     lambdas: [Double]
   ) throws {
     func wide(_ tensor: Tensor) -> Tensor { tensor.detached().to(.cpu).to(.float64) }
     let count = labels.count
-    func failure(_ reason: String) -> TorchError {
+    func failure(_ reason: String) -> Problem {
       let shapes = [("features", features.shape), ("classifier", classifier.shape)]
-      return TorchError(
+      return Problem(
         operation: "mixed activations",
         arguments: shapes.map { "\($0) \($1)" } + (logits.map { ["logits \($0.shape)"] } ?? [])
           + ["\(count) labels", "\(partnerLabels.count) partner labels", "\(lambdas.count) values of λ"],

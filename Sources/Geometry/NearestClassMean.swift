@@ -1,3 +1,4 @@
+import Problems
 import Torch
 
 /// Classification by the nearest class mean, beside that of the linear classifier (NC4), gathered batch by
@@ -45,7 +46,7 @@ public struct NearestClassMean: Sendable {
   ///   - moments: with a sample of every class.
   ///   - classifier: W, C×d; nil without.
   ///   - bias: C; nil for none.
-  /// - Throws: `TorchError` if a class has no sample or shapes disagree.
+  /// - Throws: `Problem` if a class has no sample or shapes disagree.
   public init(_ moments: ClassMoments, classifier: Tensor? = nil, bias: Tensor? = nil) throws {
     let classes = moments.classes
     let centre = try moments.globalMean()
@@ -72,7 +73,7 @@ public struct NearestClassMean: Sendable {
   /// In `float64` on the CPU.
   private static func checked(_ tensor: Tensor, _ shape: [Int], _ name: String) throws -> Tensor {
     guard tensor.shape == shape else {
-      throw TorchError(
+      throw Problem(
         operation: "nearest class mean", arguments: ["\(name) \(tensor.shape)"],
         reason: "the \(name) must be of shape \(shape)")
     }
@@ -87,13 +88,13 @@ public struct NearestClassMean: Sendable {
   ///   - features: n×d, finite.
   ///   - labels: n classes, 0 ..< C.
   ///   - logits: n×C, in place of those of a classifier where there is none.
-  /// - Throws: `TorchError` for shapes that disagree or a label out of range.
+  /// - Throws: `Problem` for shapes that disagree or a label out of range.
   public mutating func add(_ features: Tensor, labels: [Int], logits: Tensor? = nil) throws {
     let count = labels.count
     guard features.shape == [count, centre.shape[1]], labels.allSatisfy({ (0..<classes).contains($0) }),
       logits.map({ $0.shape == [count, classes] }) ?? true
     else {
-      throw TorchError(
+      throw Problem(
         operation: "nearest class mean",
         arguments: ["features \(features.shape)", "\(count) labels"]
           + (logits.map { ["logits \($0.shape)"] } ?? []),

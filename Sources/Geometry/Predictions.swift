@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import Torch
 
 /// Which end of a confidence bin belongs to it.
@@ -64,7 +65,7 @@ public struct Predictions: Sendable {
     throws
   {
     guard logits.width > 0 else {
-      throw TorchError(operation: "predictions", reason: "there are logits of no class")
+      throw Problem(operation: "predictions", reason: "there are logits of no class")
     }
     self.init(classes: logits.width, classBinCount: classBinCount, edge: edge, keeping: keeping)
     try logits.forEach { try add(logits: $0, labels: $1) }
@@ -79,7 +80,7 @@ public struct Predictions: Sendable {
   ///   - logits: n×C.
   ///   - labels: n classes.
   ///   - temperature: what logits are divided by.
-  /// - Throws: `TorchError` for shapes that disagree, labels out of range, or logits that are not finite.
+  /// - Throws: `Problem` for shapes that disagree, labels out of range, or logits that are not finite.
   public mutating func add(logits: Tensor, labels: [Int], temperature: Double = 1) throws {
     let logits = logits.detached().to(.cpu).to(.float64)
     try check(logits, "logits", labels)
@@ -96,7 +97,7 @@ public struct Predictions: Sendable {
 
   /// Adds a batch of predicted probabilities, n×C.
   ///
-  /// - Throws: `TorchError` for shapes that disagree, labels out of range, and rows that are not probabilities
+  /// - Throws: `Problem` for shapes that disagree, labels out of range, and rows that are not probabilities
   ///   (below 0, or with a sum that is not 1 within 1e-3).
   public mutating func add(probabilities: Tensor, labels: [Int]) throws {
     let probabilities = probabilities.detached().to(.cpu).to(.float64)
@@ -106,7 +107,7 @@ public struct Predictions: Sendable {
       try (probabilities.sum([1]).array(Double.self), probabilities.min([1]).array(Double.self))
     }
     if let row = sums.indices.first(where: { abs(sums[$0] - 1) > 1e-3 || smallest[$0] < 0 }) {
-      throw TorchError(
+      throw Problem(
         operation: "predictions",
         reason:
           "row \(count + row) holds no probabilities: its sum is \(sums[row]), its least \(smallest[row])")
@@ -118,7 +119,7 @@ public struct Predictions: Sendable {
 
   private func check(_ rows: Tensor, _ name: String, _ labels: [Int]) throws {
     guard rows.shape == [labels.count, classes], labels.allSatisfy({ (0..<classes).contains($0) }) else {
-      throw TorchError(
+      throw Problem(
         operation: "predictions", arguments: ["\(name) \(rows.shape)", "\(labels.count) labels"],
         reason: "\(name) must be n×\(classes) and labels n integers in 0 ..< \(classes)")
     }

@@ -1,3 +1,4 @@
+import Problems
 import Torch
 
 /// The paper's projection to the plane (appendix B.2): onto the rows of three classifiers, then
@@ -12,18 +13,19 @@ public struct Projection: Sendable {
   /// The projection of three classifier rows.
   ///
   /// - Parameter classifier: 3×d, without a zero row.
-  /// - Throws: `TorchError` for another shape, or rows without a direction.
+  /// - Throws: `Problem` for another shape, or rows without a direction.
   public init(classifier: Tensor) throws {
     guard classifier.shape.count == 2, classifier.shape[0] == 3, classifier.shape[1] >= 2 else {
-      throw TorchError(
+      throw Problem(
         operation: "projection", arguments: ["classifier of shape \(classifier.shape)"],
         reason: "the projection takes the three classifier rows to draw, 3×d")
     }
     let rows = classifier.detached().to(.cpu).to(.float64)
     let norms = rows.norm([1], keepDimensions: true)
     guard try norms.min([0, 1]).item() > 0 else {
-      throw TorchError(
-        operation: "projection", reason: "a classifier row is zero or not a number, so it has no direction")
+      throw Problem(
+        operation: "projection", reason: "a classifier row is zero or not a number, so it has no direction",
+        code: .undefinedMeasure)
     }
     let (u, _, vTransposed) = (rows / norms).svd()
     let half = 3.0.squareRoot() / 2

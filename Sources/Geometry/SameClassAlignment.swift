@@ -1,3 +1,4 @@
+import Problems
 import Torch
 
 /// How well the features of same-class mixtures point along their classifiers.
@@ -16,15 +17,15 @@ public struct SameClassAlignment: Sendable, Equatable {
   ///   - features: n×d, same-class samples only.
   ///   - labels: n integers, 0 ..< C; every class must occur.
   ///   - classifier: C×d.
-  /// - Throws: `TorchError` if shapes disagree or a class has no sample.
+  /// - Throws: `Problem` if shapes disagree or a class has no sample.
   public init(features: Tensor, labels: [Int], classifier: Tensor) throws {
     let rows = classifier.detached().to(.cpu).to(.float64)
     let features = features.detached().to(.cpu).to(.float64)
-    func failure(_ reason: String) -> TorchError {
-      TorchError(
+    func failure(_ reason: String, _ code: ProblemCode = .unfitArrays) -> Problem {
+      Problem(
         operation: "same-class alignment",
         arguments: ["features \(features.shape)", "\(labels.count) labels", "classifier \(rows.shape)"],
-        reason: reason)
+        reason: reason, code: code)
     }
     guard rows.shape.count == 2, features.shape.count == 2, features.shape[1] == rows.shape[1],
       features.shape[0] == labels.count, rows.shape[0] >= 2
@@ -35,7 +36,9 @@ public struct SameClassAlignment: Sendable, Equatable {
       guard (0..<classes).contains(label) else { throw failure("label \(label) is not in 0 ..< \(classes)") }
       counts[label] += 1
     }
-    if let empty = counts.firstIndex(of: 0) { throw failure("class \(empty) has no same-class sample") }
+    if let empty = counts.firstIndex(of: 0) {
+      throw failure("class \(empty) has no same-class sample", .emptyClass)
+    }
     cosines = try checkingErrors {
       let membership = Tensor(labels).oneHot(classes: classes).to(.float64)
       let means = membership.transposed().matmul(features) / Tensor(counts, shape: [classes, 1])

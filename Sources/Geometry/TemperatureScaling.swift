@@ -1,5 +1,7 @@
 import Foundation
+import Problems
 import Randomness
+import Records
 import Torch
 
 /// One number that logits are divided by, fitted to the likelihood of some samples and judged on the others
@@ -23,7 +25,7 @@ public struct TemperatureScaling: Sendable {
   /// - Parameters:
   ///   - logits: n×C in batches; gone through once for each of some ten steps.
   ///   - stream: that draws the half.
-  /// - Throws: `TorchError` for fewer than two samples, or as ``Predictions`` does.
+  /// - Throws: `Problem` for fewer than two samples, or as ``Predictions`` does.
   public init(_ logits: LabelledBatches, _ stream: RandomStream) throws {
     try self.init(logits, fitted: Self.half(of: logits.count, stream))
   }
@@ -41,10 +43,10 @@ public struct TemperatureScaling: Sendable {
   /// - Parameters:
   ///   - logits: n×C in batches; gone through once for each of some ten steps.
   ///   - isFitted: n, true for a sample to fit to.
-  /// - Throws: `TorchError` unless there are samples of both kinds, or as ``Predictions`` does.
+  /// - Throws: `Problem` unless there are samples of both kinds, or as ``Predictions`` does.
   public init(_ logits: LabelledBatches, fitted isFitted: [Bool]) throws {
     guard isFitted.count == logits.count, isFitted.contains(true), isFitted.contains(false) else {
-      throw TorchError(
+      throw Problem(
         operation: "temperature scaling", reason: "there must be samples to fit to, and others to measure")
     }
     func half(fitted: Bool, _ body: (Tensor, [Int]) throws -> Void) throws {

@@ -1,4 +1,5 @@
 import Foundation
+import Records
 import Theory
 import Torch
 
@@ -109,7 +110,7 @@ struct TheoryComparison {
   /// - Parameters:
   ///   - featureDecay: λ_H of the theory for `epsilon`.
   ///   - gapDecay: λ_H of the theory for `epsilonAtGap`.
-  func elongation(featureDecay: Double, gapDecay: Double) throws -> [MixupConfiguration.Elongation] {
+  func elongation(featureDecay: Double, gapDecay: Double) throws -> [MixtureGeometry.Elongation] {
     let (factors, gapFactors) = try (
       coefficients(featureDecay: featureDecay), coefficients(featureDecay: gapDecay)
     )

@@ -15,25 +15,37 @@ public struct ModelOutput {
   }
 }
 
-/// Something done to what one layer gives, on the way through a network.
+/// What is done to what layers give, on the way through a network.
 public struct Alteration {
-  /// 0 for the images; else the layer whose output is altered, counting from 1.
-  public let layer: Int
-  /// What is done to it; its shape stays as it is.
-  public let apply: (Tensor) -> Tensor
+  /// Layers that it looks at: 0 for the images; else the layer whose output it is given, counting from 1.
+  public let layers: Set<Int>
+  /// What is done to a layer's output, whose shape stays as it is.
+  public let apply: (_ output: Tensor, _ layer: Int) -> Tensor
 
   /// Alters the output of a layer, N×…; its shape stays as it is.
   public init(layer: Int, apply: @escaping (Tensor) -> Tensor) {
-    self.layer = layer
-    self.apply = apply
+    layers = [layer]
+    self.apply = { output, _ in apply(output) }
+  }
+
+  /// Shows the outputs of layers, N×…, which stay as they are.
+  public init(seeing layers: some Sequence<Int>, _ see: @escaping (_ output: Tensor, _ layer: Int) -> Void) {
+    self.layers = Set(layers)
+    apply = { output, layer in
+      see(output, layer)
+      return output
+    }
   }
 }
 
 extension Alteration? {
-  /// What `layer` gives, altered if it is the one.
+  /// Whether the output of a layer is wanted.
+  func looks(at layer: Int) -> Bool { self?.layers.contains(layer) == true }
+
+  /// What `layer` gives, altered if it is one of those.
   func callAsFunction(_ output: Tensor, of layer: Int) -> Tensor {
-    guard let self, self.layer == layer else { return output }
-    return self.apply(output)
+    guard let self, self.layers.contains(layer) else { return output }
+    return self.apply(output, layer)
   }
 }
 
@@ -57,6 +69,16 @@ extension Classifier {
   public func callAsFunction(_ images: Tensor, _ statistics: BatchStatistics) -> ModelOutput {
     self(images, statistics, nil)
   }
+}
+
+/// A network whose features come of a class token, which its layers change one after another.
+public protocol TokenClassifier: Classifier {
+  /// The class token on its way through the network, N×width in `float32`: after the embedding and after each block;
+  /// and features and logits.
+  func trajectory(_ images: Tensor) -> (classTokens: [Tensor], output: ModelOutput)
+
+  /// What the network would make of a class token, N×width, in its end, whichever layer it comes from.
+  func readout(_ classToken: Tensor) -> ModelOutput
 }
 
 /// Where the linear map from features to logits comes from.

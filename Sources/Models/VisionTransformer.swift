@@ -1,4 +1,5 @@
 import NN
+import Problems
 import Torch
 
 /// A vision transformer: Dosovitskiy et al., *An Image is Worth 16×16 Words*, ICLR 2021.
@@ -6,7 +7,7 @@ import Torch
 /// Pre-norm blocks with GELU, learned position embeddings and a class token, whose last state,
 /// normalised, is the feature. Tensors are named as in timm (`blocks.0.attn.qkv.weight`), so that
 /// checkpoints load there.
-public final class VisionTransformer: Classifier {
+public final class VisionTransformer: TokenClassifier {
   /// What distinguishes one from another.
   public struct Configuration: Sendable, Equatable {
     /// Dimension of the tokens.
@@ -196,5 +197,44 @@ private struct Attention {
   /// N×tokens×width to the same.
   func callAsFunction(_ x: Tensor) -> Tensor {
     projection(attention(qkv(x), heads: heads))
+  }
+}
+
+extension VisionTransformer {
+  private struct Size {
+    let title: String
+    let width: Int
+    let heads: Int
+    var depth = 12
+  }
+
+  /// Widths and heads as in DeiT (Touvron et al., ICML 2021) and the original paper; `xs` is our own, for
+  /// programmes on a laptop.
+  private static let sizes: [String: Size] = [
+    "xs": Size(title: "XS", width: 128, heads: 2, depth: 6), "ti": Size(title: "Ti", width: 192, heads: 3),
+    "s": Size(title: "S", width: 384, heads: 6), "b": Size(title: "B", width: 768, heads: 12),
+  ]
+
+  /// As a member of the list.
+  static let family = NetworkFamily(
+    naming: "vision transformers vit-SIZE-PATCH with size xs, ti, s or b",
+    examples: ["vit-ti-4", "vit-s-4", "vit-b-4"], hasClassToken: true
+  ) { parts in
+    guard parts.count == 3, parts[0] == "vit", let size = sizes[parts[1]], let patch = Int(parts[2]),
+      (1...64).contains(patch)
+    else { return nil }
+    return .init(title: "ViT-\(size.title)/\(patch)", featureDimension: size.width) { request, variables in
+      let images = request.imageSize
+      guard images.height % patch == 0, images.width % patch == 0 else {
+        let name = parts.joined(separator: "-")
+        throw Problem(
+          .unfitImages, name,
+          "\(name) cuts images into patches of \(patch)×\(patch) pixels, which do not divide \(images)")
+      }
+      return VisionTransformer(
+        .init(
+          width: size.width, depth: size.depth, heads: size.heads, patch: patch, imageSize: images,
+          channels: request.channels, classes: request.classes), variables, classifier: request.classifier)
+    }
   }
 }

@@ -1,3 +1,4 @@
+import Problems
 import Torch
 
 /// Weights that another program has trained, under the names that our networks give to theirs.
@@ -7,7 +8,7 @@ import Torch
 public enum WeightLayouts {
   /// Names of our networks for a state dictionary.
   ///
-  /// - Throws: `UnknownLayout` for names that look like those of another architecture.
+  /// - Throws: `Problem` for names that look like those of another architecture.
   public static func ours(_ tensors: [String: Tensor]) throws -> [String: Tensor] {
     var tensors = tensors
     for wrapper in ["module.", "_orig_mod.", "model.", "net.", "backbone."]
@@ -21,7 +22,7 @@ public enum WeightLayouts {
       // Counters that nothing uses, and a block that some WideResNets have besides and never call.
       !name.hasSuffix("num_batches_tracked") && !name.hasPrefix("sub_block1.")
     }
-    if let foreign = tensors.keys.sorted().first(where: isForeign) { throw UnknownLayout(name: foreign) }
+    if let foreign = tensors.keys.sorted().first(where: isForeign) { throw Problem.unknownLayout(foreign) }
     guard tensors.keys.contains(where: { $0.hasPrefix("group0.") }) else { return tensors }
     return try Dictionary(tensors.map { (try zagoruyko($0.key), $0.value) }) { first, _ in first }
   }
@@ -44,7 +45,7 @@ public enum WeightLayouts {
     }
     guard parts.count >= 3, parts[0].hasPrefix("group"), let group = Int(parts[0].dropFirst(5)),
       (0...2).contains(group), parts[1].hasPrefix("block"), let block = Int(parts[1].dropFirst(5))
-    else { throw UnknownLayout(name: name) }
+    else { throw Problem.unknownLayout(name) }
     let scope = "block\(group + 1).layer.\(block)"
     switch (parts[2], parts.count) {
     case ("conv0", _): return "\(scope).conv1.weight"
@@ -52,18 +53,17 @@ public enum WeightLayouts {
     case ("convdim", _): return "\(scope).convShortcut.weight"
     case ("bn0", 4): return "\(scope).bn1.\(parts[3])"
     case ("bn1", 4): return "\(scope).bn2.\(parts[3])"
-    default: throw UnknownLayout(name: name)
+    default: throw Problem.unknownLayout(name)
     }
   }
 }
 
-/// A tensor's name that no layout has which our networks can take.
-public struct UnknownLayout: Error, CustomStringConvertible, Equatable {
-  /// The name.
-  public var name: String
-
-  public var description: String {
-    "the tensor \(name) belongs to no layout that can be loaded (WideResNets with block1.layer.0.conv1 or "
-      + "group0.block0.conv0, timm's vision transformers)"
+extension Problem {
+  /// A tensor's name that no layout has which our networks can take.
+  fileprivate static func unknownLayout(_ name: String) -> Problem {
+    Problem(
+      .unknownLayout, name,
+      "the tensor \(name) belongs to no layout that can be loaded (WideResNets with block1.layer.0.conv1 or "
+        + "group0.block0.conv0, timm's vision transformers, torchvision's ResNets)")
   }
 }

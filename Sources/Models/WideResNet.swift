@@ -74,7 +74,7 @@ public final class WideResNet: Classifier {
     for (index, block) in blocks.enumerated() {
       x = block(x, statistics)
       let layer = (index + 1) / groupSize
-      if alteration?.layer == layer, (index + 1) % groupSize == 0 {
+      if (index + 1) % groupSize == 0, alteration.looks(at: layer) {
         x = .value(alteration(x.tensor, of: layer))
       }
     }
@@ -106,5 +106,22 @@ private struct BasicBlock {
     let (activated, x) = norm1.rectified(stream, statistics)
     let hidden = norm2.rectified(.value(conv1(activated)), statistics).output
     return .sum(conv2(hidden), shortcut?(activated) ?? x)
+  }
+}
+
+extension WideResNet {
+  /// As a member of the list.
+  static let family = NetworkFamily(
+    naming: "WideResNets are named wrn-DEPTH-WIDTH with depth 6n + 4",
+    examples: ["wrn-10-1", "wrn-16-2", "wrn-28-10", "wrn-40-10"]
+  ) { parts in
+    guard parts.count == 3, parts[0] == "wrn", let depth = Int(parts[1]), let width = Int(parts[2]),
+      (10...1000).contains(depth), (depth - 4) % 6 == 0, (1...64).contains(width)
+    else { return nil }
+    return .init(title: "WRN-\(depth)-\(width)", featureDimension: 64 * width) { request, variables in
+      WideResNet(
+        .init(depth: depth, width: width, channels: request.channels, classes: request.classes), variables,
+        classifier: request.classifier)
+    }
   }
 }

@@ -1,8 +1,9 @@
+import Problems
 import Torch
 
 private enum Ops {
-  static let adam = Operator("aten::_fused_adam_")
-  static let adamW = Operator("aten::_fused_adamw_")
+  static let adam = Operator("aten::_fused_adam_", "tensor_lr")
+  static let adamW = Operator("aten::_fused_adamw_", "tensor_lr")
 }
 
 /// Adam (Kingma & Ba, ICLR 2015), and AdamW (Loshchilov & Hutter, ICLR 2019), as in PyTorch; all
@@ -27,7 +28,7 @@ public final class Adam: Optimizer {
   private let parameters: TrainedTensors
   private let firstMoments: [Tensor]
   private let secondMoments: [Tensor]
-  private var steps = 0
+  public private(set) var steps = 0
 
   /// An optimiser of the trained tensors of a network.
   public init(
@@ -44,20 +45,21 @@ public final class Adam: Optimizer {
     secondMoments = parameters.zeros()
   }
 
-  public func step(learningRate: Double) throws {
+  public var device: Device { parameters.tensors.first?.device ?? .cpu }
+
+  public func update(learningRate: Tensor, number: Tensor) throws {
     let gradients = try parameters.gradients("adam", limit: gradientLimit)
-    guard let device = parameters.tensors.first?.device else { return }
-    let count = Tensor.full([], Double(steps + 1), device: device)
     try withoutGradients {
       try (decay == .coupled ? Ops.adam : Ops.adamW).run(
         .tensors(parameters.tensors), .tensors(gradients), .tensors(firstMoments), .tensors(secondMoments),
-        .tensors([]), .tensors(parameters.tensors.map { _ in count }), .double(learningRate),
+        .tensors([]), .tensors(parameters.tensors.map { _ in number }), .tensor(learningRate),
         .double(betas.first), .double(betas.second), .double(weightDecay), .double(epsilon), .bool(false),
         .bool(false))
     }
-    steps += 1
     try parameters.removeGradients()
   }
+
+  public func countStep() { steps += 1 }
 
   public func state() -> [String: Tensor] {
     guard steps > 0 else { return [:] }
@@ -77,7 +79,7 @@ public final class Adam: Optimizer {
   public func check(_ state: [String: Tensor]) throws {
     guard !state.isEmpty else { return }
     guard let step = state["step"], step.count == 1, let count = try? step.item(), Int(exactly: count) != nil
-    else { throw LoadingError(name: "step", reason: "expected the number of steps done, found none") }
+    else { throw Problem.unfitTensor("step", "expected the number of steps done, found none") }
     try parameters.check("first_moment", in: state)
     try parameters.check("second_moment", in: state)
   }

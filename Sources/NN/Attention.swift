@@ -25,7 +25,8 @@ public func attention(_ qkv: Tensor, heads: Int) -> Tensor {
 /// The same by batched matrix products.
 func plainAttention(_ qkv: Tensor, heads: Int) -> Tensor {
   attention(qkv, heads: heads) { query, key, value in
-    let scale = 1 / Double(query.shape[3]).squareRoot()
+    // A failed tensor has no shape; it only travels on.
+    let scale = 1 / Double(query.shape.last ?? 1).squareRoot()
     return (query * scale).matmul(key.transposed()).softmax(-1).matmul(value)
   }
 }

@@ -1,6 +1,6 @@
 import Torch
 
-private let fusedStep = Operator("aten::_fused_sgd_")
+private let fusedStep = Operator("aten::_fused_sgd_", "tensor_lr")
 
 /// Stochastic gradient descent with momentum and weight decay, as in PyTorch: the decay is added to
 /// the gradient, the velocity starts as the first gradient, and all tensors are updated at once.
@@ -15,7 +15,7 @@ public final class SGD: Optimizer {
   public let gradientLimit: Double?
   private let parameters: TrainedTensors
   private let velocities: [Tensor]
-  private var hasStarted = false
+  public private(set) var steps = 0
   private static let kind = "velocity"
 
   /// An optimiser of the trained tensors of a network.
@@ -31,20 +31,24 @@ public final class SGD: Optimizer {
     velocities = parameters.zeros()
   }
 
-  public func step(learningRate: Double) throws {
+  public var device: Device { parameters.tensors.first?.device ?? .cpu }
+
+  public func update(learningRate: Tensor, number _: Tensor) throws {
     let gradients = try parameters.gradients("sgd", limit: gradientLimit)
     try withoutGradients {
+      // A velocity of zero becomes the gradient, as PyTorch's first step has it.
       try fusedStep.run(
         .tensors(parameters.tensors), .tensors(gradients),
         .tensors(momentum == 0 ? [] : velocities), .double(weightDecay), .double(momentum),
-        .double(learningRate), .double(0), .bool(nesterov), .bool(false), .bool(!hasStarted))
+        .tensor(learningRate), .double(0), .bool(nesterov), .bool(false), .bool(false))
     }
-    hasStarted = true
     try parameters.removeGradients()
   }
 
+  public func countStep() { steps += 1 }
+
   public func state() -> [String: Tensor] {
-    guard hasStarted else { return [:] }
+    guard steps > 0 else { return [:] }
     return Dictionary(uniqueKeysWithValues: parameters.part(Self.kind, velocities))
   }
 
@@ -52,7 +56,7 @@ public final class SGD: Optimizer {
     try check(state)
     guard !state.isEmpty else { return }
     try parameters.restore(Self.kind, of: velocities, from: state)
-    hasStarted = true
+    steps = 1
   }
 
   public func check(_ state: [String: Tensor]) throws {

@@ -1,13 +1,11 @@
+import Problems
 import Torch
 
-/// A failure to load weights: which tensor, what was expected, what was found.
-public struct LoadingError: Error, CustomStringConvertible, Equatable {
-  /// The parameter or buffer.
-  public var name: String
-  /// What is wrong with it.
-  public var reason: String
-
-  public var description: String { "\(name): \(reason)" }
+extension Problem {
+  /// A tensor of a file that does not fit a network or an optimiser: which, what was expected, what was found.
+  static func unfitTensor(_ name: String, _ reason: String) -> Problem {
+    Problem(.unfitWeights, name, "\(name): \(reason)")
+  }
 }
 
 /// The named tensors of a network: parameters, which are trained, and buffers, which are not.
@@ -68,23 +66,21 @@ public final class Variables {
   ///
   /// Nothing is changed unless all of them fit. PyTorch's `num_batches_tracked` is ignored.
   ///
-  /// - Throws: `LoadingError` for the first tensor that is missing, unknown or of another shape.
+  /// - Throws: `Problem` for the first tensor that is missing, unknown or of another shape.
   public func load(_ tensors: [String: Tensor]) throws {
     for entry in entries {
       guard let tensor = tensors[entry.name] else {
-        throw LoadingError(
-          name: entry.name, reason: "expected shape \(entry.tensor.shape), found no such tensor")
+        throw Problem.unfitTensor(entry.name, "expected shape \(entry.tensor.shape), found no such tensor")
       }
       guard tensor.shape == entry.tensor.shape else {
-        throw LoadingError(
-          name: entry.name, reason: "expected shape \(entry.tensor.shape), found \(tensor.shape)")
+        throw Problem.unfitTensor(entry.name, "expected shape \(entry.tensor.shape), found \(tensor.shape)")
       }
     }
     let known = Set(entries.map(\.name))
     if let extra = tensors.keys.sorted().first(where: {
       !known.contains($0) && !$0.hasSuffix("num_batches_tracked")
     }) {
-      throw LoadingError(name: extra, reason: "found in the file, but the network has no such tensor")
+      throw Problem.unfitTensor(extra, "found in the file, but the network has no such tensor")
     }
     try withoutGradients {
       for entry in entries { try entry.tensor.assign(tensors[entry.name]!) }

@@ -1,17 +1,18 @@
 import Experiment
 import Figures
 import Foundation
+import Records
 
 /// A self-contained page about one measurement: its numbers and their pictures.
 public struct MeasurementReport: Sendable {
-  private let numbers: MeasuredNumbers
+  private let measurement: Records.Measurement
 
   /// A page about what `collapse measure` found.
-  public init(_ numbers: MeasuredNumbers) { self.numbers = numbers }
+  public init(_ measurement: Records.Measurement) { self.measurement = measurement }
 
   /// Writes the page, whole or not at all.
   ///
-  /// - Throws: `Failure` if the renderer is not installed or the file cannot be written.
+  /// - Throws: `Problem` if the renderer is not installed or the file cannot be written.
   public func write(to path: String, renderer: FigureRenderer) throws {
     try RunDirectory.makeDirectory(URL(fileURLWithPath: path).deletingLastPathComponent().path)
     try RunDirectory.write(html(charts: renderer.chartScript()), to: path)
@@ -23,53 +24,53 @@ public struct MeasurementReport: Sendable {
   public func html(charts: String) throws -> String {
     var body = HTML()
     var contents = Contents()
-    let title = URL(fileURLWithPath: numbers.file).lastPathComponent
+    let title = URL(fileURLWithPath: measurement.file).lastPathComponent
     body.add(
       "p",
-      "\(numbers.samples) features of length \(numbers.dimension) in \(numbers.classes) classes, from "
-        + "\(numbers.file).")
-    for note in numbers.notes { body.add("p", "Note: \(note).") }
+      "\(measurement.samples) features of length \(measurement.dimension) in \(measurement.classes) classes, from "
+        + "\(measurement.file).")
+    for note in measurement.notes { body.add("p", "Note: \(note).") }
     try addFigures(&body, &contents)
     addTables(&body, &contents)
     return HTML.page(title, body, contents, charts: charts)
   }
 
   private func addFigures(_ body: inout HTML, _ contents: inout Contents) throws {
-    for (title, figure) in numbers.figures {
+    for (title, figure) in measurement.figures {
       let identifier = contents.add(title)
-      let source = try JSONEncoder().text(figure.specification())
-      body.add("section", attributes: "id=\"\(identifier)\"") { section in
+      try body.add("section", attributes: "id=\"\(identifier)\"") { section in
         section.add("h2", title)
-        section.add(chart: source, caption: "", &contents)
+        try section.add(figure, &contents)
       }
     }
   }
 
   private func addTables(_ body: inout HTML, _ contents: inout Contents) {
     let identifier = contents.add("Numbers")
-    let hasIntervals = !numbers.intervals.isEmpty
-    let isBalanced = numbers.isBalanced
+    let numbers = measurement.numbers
+    let intervals = measurement.intervals ?? [:]
+    let isBalanced = measurement.isBalanced
     body.add("section", attributes: "id=\"\(identifier)\"") { section in
       section.add("h2", "Numbers")
-      for group in MetricGlossary.sections {
+      for group in NumberCatalogue.measures {
         let isAboutMean = group.level == "unweighted"
         let rows = group.entries.compactMap { entry -> [String]? in
-          guard let value = numbers.values[entry.path] else { return nil }
+          guard let value = numbers[entry.path] else { return nil }
           var row = [entry.name, Self.shown(value)]
           if isAboutMean, !isBalanced {
-            row.append(numbers.values["weighted.\(entry.name)"].map(Self.shown) ?? Self.shown(value))
+            row.append(numbers["weighted.\(entry.name)"].map(Self.shown) ?? Self.shown(value))
           }
-          if hasIntervals {
+          if !intervals.isEmpty {
             row.append(
-              numbers.intervals[entry.path].map { "\(Self.shown($0[0])) … \(Self.shown($0[1]))" } ?? "–")
+              intervals[entry.path].map { "\(Self.shown($0[0])) … \(Self.shown($0[1]))" } ?? "–")
           }
-          return row + [entry.meaning]
+          return row + [entry.explanation]
         }
         guard !rows.isEmpty else { continue }
         section.add("h3", group.title)
         let value = isAboutMean && !isBalanced ? ["mean of class means", "mean of samples"] : ["value"]
         section.add(
-          table: rows, head: ["name"] + value + (hasIntervals ? ["95 % interval"] : []) + ["meaning"])
+          table: rows, head: ["name"] + value + (intervals.isEmpty ? [] : ["95 % interval"]) + ["meaning"])
       }
     }
   }

@@ -1,7 +1,7 @@
 import Experiment
 import Figures
 import Foundation
-import Reproduction
+import Problems
 
 /// A self-contained page about runs, or about a reproduction of the paper: it opens from the disk and
 /// asks the network for nothing.
@@ -18,7 +18,7 @@ public struct Report: Sendable {
 
   /// A report about what lies at the given paths.
   ///
-  /// - Throws: `Failure` for a path that is neither a run nor a reproduction.
+  /// - Throws: `Problem` for a path that is neither a run nor a reproduction.
   public init(paths: [String], title: String? = nil) throws {
     subjects = try paths.map { path in
       if FileManager.default.fileExists(atPath: path + "/config.yaml") { return .run(RunDirectory(path)) }
@@ -26,9 +26,9 @@ public struct Report: Sendable {
         FileManager.default.fileExists(atPath: "\(path)/\($0)")
       }
       guard isReproduction else {
-        throw Failure(
-          .missing, "\(path) is neither a run nor a reproduction: it has no config.yaml, runs or figures.",
-          remedies: ["collapse train and collapse reproduce make such directories."])
+        throw Problem(
+          .nothingToReport, path,
+          "\(path) is neither a run nor a reproduction: it has no config.yaml, runs or figures.")
       }
       return .reproduction(path)
     }
@@ -39,7 +39,7 @@ public struct Report: Sendable {
   /// The page.
   ///
   /// - Parameter charts: JavaScript that defines `vegaEmbed`, from ``Figures/FigureRenderer``.
-  /// - Throws: `Failure` for files that are damaged.
+  /// - Throws: `Problem` for files that are damaged.
   public func html(charts: String) throws -> String {
     var body = HTML()
     var contents = Contents()
@@ -63,70 +63,5 @@ public struct Report: Sendable {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/runs")) ?? []
     return names.sorted().map { RunDirectory("\(path)/runs/\($0)") }
       .filter { FileManager.default.fileExists(atPath: $0.configuration) }
-  }
-}
-
-extension HTML {
-  /// A whole page that asks the network for nothing.
-  ///
-  /// - Parameter charts: JavaScript that defines `vegaEmbed`, from ``Figures/FigureRenderer``.
-  static func page(_ title: String, _ body: HTML, _ contents: Contents, charts: String) -> String {
-    let date = Date().formatted(.iso8601.year().month().day())
-    return """
-      <!DOCTYPE html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8">
-      <meta name="viewport" content="width=device-width, initial-scale=1">
-      <title>\(PageText.escaped(title)) · Collapse</title>
-      <style>\(PageStyle.css)</style>
-      </head>
-      <body>
-      <header><h1>\(PageText.escaped(title))</h1>
-      <p class="about">Collapse \(collapseVersion), \(date)</p></header>
-      <nav>\(contents.links)</nav>
-      <main>
-      \(body.text)</main>
-      <script>\(PageText.script(charts))</script>
-      <script>\(PageText.script(PageStyle.script))</script>
-      </body>
-      </html>
-
-      """
-  }
-}
-
-/// What a page can be moved to, and its charts.
-struct Contents {
-  private(set) var links = ""
-  private var count = 0
-
-  /// A new place in the page, with a link to it.
-  ///
-  /// - Returns: its identifier.
-  mutating func add(_ title: String) -> String {
-    count += 1
-    links += "<a href=\"#part-\(count)\">\(PageText.escaped(title))</a>\n"
-    return "part-\(count)"
-  }
-
-  /// A new identifier without a link.
-  mutating func next() -> String {
-    count += 1
-    return "part-\(count)"
-  }
-}
-
-extension HTML {
-  /// Adds a chart from its Vega-Lite source.
-  mutating func add(chart source: String, caption: String, _ contents: inout Contents) {
-    let identifier = contents.next()
-    add("figure") { figure in
-      figure.add(raw: "<div class=\"chart\" id=\"\(identifier)\" data-source=\"\(identifier)-source\"></div>")
-      figure.add(
-        raw: "<script type=\"application/json\" id=\"\(identifier)-source\">\(PageText.json(source))</script>"
-      )
-      if !caption.isEmpty { figure.add("figcaption", caption) }
-    }
   }
 }

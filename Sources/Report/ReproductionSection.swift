@@ -1,6 +1,8 @@
 import Experiment
 import Figures
 import Foundation
+import Problems
+import Records
 import Reproduction
 
 /// The paper's items, in their order, as a reproduction has made them.
@@ -10,14 +12,13 @@ struct ReproductionSection {
   init(_ path: String) { self.path = path }
 
   func write(to body: inout HTML, _ contents: inout Contents) throws {
-    for item in Item.allCases {
-      let chart = try? String(contentsOfFile: "\(path)/figures/\(item.rawValue).vl.json", encoding: .utf8)
-      let table = try Self.table("\(path)/tables/\(item.rawValue).json")
+    for item in PaperItem.all {
+      let chart = try? String(contentsOfFile: "\(path)/figures/\(item.name).vl.json", encoding: .utf8)
+      let table = try Self.table("\(path)/tables/\(item.name).json")
       guard chart != nil || table != nil else { continue }
-      let name = item.name
-      let identifier = contents.add(name)
+      let identifier = contents.add(item.heading)
       body.add("section", attributes: "id=\"\(identifier)\"") { section in
-        section.add("h2", "\(name): \(item.title)")
+        section.add("h2", "\(item.heading): \(item.title)")
         if let chart { section.add(chart: chart, caption: "", &contents) }
         if let table { section.add(table: table) }
       }
@@ -27,17 +28,9 @@ struct ReproductionSection {
   private static func table(_ path: String) throws -> Table? {
     guard let data = FileManager.default.contents(atPath: path) else { return nil }
     guard let table = try? JSONDecoder.collapse.decode(Table.self, from: data) else {
-      throw Failure(.badData, "\(path) is not a table of a reproduction.")
+      throw Problem(.otherFile, path, "\(path) is not a table of a reproduction.")
     }
     return table
-  }
-}
-
-extension Item {
-  /// "Figure 1", "Table 2", "Configuration".
-  var name: String {
-    let words = rawValue.split(separator: "-")
-    return words[0].capitalized + words.dropFirst().map { " \($0)" }.joined()
   }
 }
 

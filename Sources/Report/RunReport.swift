@@ -1,28 +1,30 @@
 import Experiment
 import Figures
 import Foundation
+import Problems
+import Records
 
 /// What a page says of one run.
 struct RunReport: Sendable {
   private let run: RunDirectory
   var name: String
   private let configuration: Configuration
-  private let manifest: JSONDocument
-  private let summary: JSONDocument?
+  private let manifest: Manifest?
+  private let summary: RunSummary?
   private let evaluation: Evaluation?
-  private let measurement: JSONDocument?
+  private let mixtures: MixtureGeometry?
 
   /// Reads what a run's directory has.
   ///
-  /// - Throws: `Failure` for a configuration that cannot be read.
+  /// - Throws: `Problem` for a configuration that cannot be read.
   init(_ run: RunDirectory) throws {
     self.run = run
     name = URL(fileURLWithPath: run.path).lastPathComponent
     configuration = try run.loadConfiguration()
-    manifest = JSONDocument(path: run.manifest) ?? JSONDocument([:])
-    summary = JSONDocument(path: run.summary)
-    evaluation = try? Evaluation(path: run.path + "/evaluation.json")
-    measurement = JSONDocument(path: run.path + "/configuration.json")
+    manifest = Manifest(in: run.path)
+    summary = RunSummary(in: run.path)
+    evaluation = Evaluation(in: run.path)
+    mixtures = Records.Measurement(in: run.path)?.mixtures
   }
 
   /// Where the run is.
@@ -45,11 +47,13 @@ struct RunReport: Sendable {
           "The curves of so many runs would hide each other: collapse report RUN draws those of one, TensorBoard "
             + "those of any.", attributes: "class=\"note\"")
       }
-      let curves = try TrainingCurvesFigure(runs.map { ($0.name, $0.run) })
+      let named = runs.map { ($0.name, $0.run) }
+      let curves = try TrainingCurvesFigure(named)
       if !curves.isEmpty {
-        section.add(
-          chart: try Self.text(curves), caption: "Measurements in the course of training.", &contents)
+        try section.add(curves, caption: "Measurements in the course of training.", &contents)
       }
+      let course = try CollapseCourseFigure(named)
+      if !course.isEmpty { try section.add(course, &contents) }
     }
   }
 
@@ -57,10 +61,6 @@ struct RunReport: Sendable {
   private static func minutes(_ seconds: Double) -> String {
     guard (0..<1e12).contains(seconds) else { return "–" }
     return "\(Int(seconds / 60)) min \(Int(seconds) % 60) s"
-  }
-
-  private static func text(_ figure: some Figure) throws -> String {
-    try JSONEncoder().text(figure.specification())
   }
 
   private var row: [String] {
@@ -71,12 +71,12 @@ struct RunReport: Sendable {
       configuration.optimizer.kind.rawValue, "seed \(configuration.seed)",
     ].filter { !$0.isEmpty }.joined(separator: ", ")
     return [
-      name, configuration.model.name, manifest.text("dataset"), trained,
-      summary?.number("test_accuracy").map { String(format: "%.2f %%", 100 * $0) } ?? "–",
+      name, configuration.model.name, manifest?.dataset ?? "–", trained,
+      (summary?.testAccuracy).map { String(format: "%.2f %%", 100 * $0) } ?? "–",
       evaluation.map { String(format: "%.3f", $0.ece) } ?? "–",
-      summary?.number("same_class_alignment").map { String(format: "%.3f", $0) } ?? "–",
-      summary?.number("seconds").map { Self.minutes($0) } ?? "–",
-      manifest.text("state"),
+      (summary?.sameClassAlignment).map { String(format: "%.3f", $0) } ?? "–",
+      (summary?.seconds).map { Self.minutes($0) } ?? "–",
+      manifest?.state.rawValue ?? "–",
     ]
   }
 
@@ -84,17 +84,24 @@ struct RunReport: Sendable {
   func write(to body: inout HTML, _ contents: inout Contents, isAlone: Bool) throws {
     let identifier = contents.add(name)
     let curves = try TrainingCurvesFigure([(name, run)])
+    let course = try CollapseCourseFigure([(name, run)])
     try body.add("section", attributes: "id=\"\(identifier)\"") { section in
       section.add("h2", name)
       // Of many runs the details would hide the rest.
       try section.add("details", attributes: isAlone ? "open" : "") { details in
         details.add(
-          "summary", "\(configuration.model.name), \(manifest.text("dataset")), \(manifest.text("state"))")
+          "summary",
+          "\(configuration.model.name), \(manifest?.dataset ?? "–"), \(manifest?.state.rawValue ?? "–")")
         details.add("h3", "Results")
         details.add(table: results)
         if !curves.isEmpty, isAlone {
           details.add("h3", "Training")
-          details.add(chart: try Self.text(curves), caption: "", &contents)
+          try details.add(curves, &contents)
+        }
+        if !course.isEmpty, isAlone {
+          details.add("h3", "Neural collapse")
+          try details.add(course, &contents)
+          add(course, to: &details)
         }
         try addFigures(&details, &contents, isAlone: isAlone)
         details.add("h3", "Configuration")
@@ -114,96 +121,82 @@ struct RunReport: Sendable {
       let path = "\(run.figures)/\(source)"
       guard let data = FileManager.default.contents(atPath: path),
         (try? JSONSerialization.jsonObject(with: data)) is [String: Any]
-      else { throw Failure(.badData, "\(path) is not a chart.") }
+      else { throw Problem(.otherFile, path, "\(path) is not a chart.") }
       section.add(
         chart: String(decoding: data, as: UTF8.self), caption: String(source.dropLast(8)), &contents)
     }
   }
 
-  private var results: [[String]] {
-    func shown(_ value: Double?, _ format: String) -> String {
-      value.map { String(format: format, $0) } ?? "–"
+  /// The numbers of the charts where they begin and where they end.
+  private func add(_ course: CollapseCourseFigure, to section: inout HTML) {
+    let rows = course.table.rows
+    guard let first = rows.first, let last = rows.last else { return }
+    let ends = first == last ? [last] : [first, last]
+    let table = course.numbers.map { number in
+      let values = ends.map { row in
+        Self.shown(row.cells.first { $0.column == number.title }?.measured?.mean, "%.4g")
+      }
+      return [number.title] + values + [number.explanation]
     }
-    var rows = [
-      ["test accuracy", shown(summary?.number("test_accuracy").map { 100 * $0 }, "%.2f %%")],
-      ["mean loss of the last epoch", shown(summary?.number("train_loss"), "%.4f")],
-      ["same-class alignment", shown(summary?.number("same_class_alignment"), "%.4f")],
-      ["classifier: Std ‖w_i‖ / Avg ‖w_i‖", shown(summary?.number("classifier_norm_variation"), "%.4f")],
-      ["classifier: Std cos(w_i, w_j)", shown(summary?.number("classifier_cosine_deviation"), "%.4f")],
+    section.add(table: table, head: ["number"] + ends.map(\.name) + ["meaning"])
+  }
+
+  private static func shown(_ value: Double?, _ format: String) -> String {
+    value.map { String(format: format, $0) } ?? "–"
+  }
+
+  private var results: [[String]] {
+    func title(_ number: String) -> String { NumberCatalogue.training.title(of: number) }
+    let rows = [
+      ["test accuracy", Self.shown((summary?.testAccuracy).map { 100 * $0 }, "%.2f %%")],
+      ["mean loss of the last epoch", Self.shown(summary?.trainLoss, "%.4f")],
+      ["same-class alignment", Self.shown(summary?.sameClassAlignment, "%.4f")],
+      [
+        "classifier: \(title("classifier_norm_variation"))",
+        Self.shown(summary?.classifierNormVariation, "%.4f"),
+      ],
+      [
+        "classifier: \(title("classifier_cosine_deviation"))",
+        Self.shown(summary?.classifierCosineDeviation, "%.4f"),
+      ],
     ]
-    if let evaluation {
-      rows += [
-        ["expected calibration error", shown(evaluation.ece, "%.4f")],
-        ["mean confidence − accuracy", shown(evaluation.overconfidence, "%+.4f")],
-        ["negative log-likelihood", shown(evaluation.nll, "%.4f")],
-        ["Brier score", shown(evaluation.brier, "%.4f")],
+    // What the summary has is not said twice.
+    let calibration = NumberCatalogue.evaluation.filter { $0.unit != .share }.map { number in
+      [
+        number.title,
+        Self.shown(evaluation?.numbers[number.path], number.path == "overconfidence" ? "%+.4f" : "%.4f"),
       ]
     }
-    if let numbers = measurement?.document("configuration") {
-      rows += [
-        ("same-class ETF error", "same_class_etf_error"),
-        ("same-class variability", "same_class_variability"),
-        ("channel tightness", "channel_tightness"), ("channel density", "channel_density"),
-        ("theory gap", "theory_gap"),
-        ("convexity R²", "convexity_r2"), ("confidence transport", "confidence_transport"),
-      ].map { [$0, shown(numbers.number($1), "%.4g")] }
+    let geometry = NumberCatalogue.mixtures.filter { $0.path != "same_class_alignment" }.map { number in
+      [number.title, Self.shown(mixtures?.numbers[number.path], "%.4g")]
     }
-    return rows
+    return rows + (evaluation == nil ? [] : calibration) + (mixtures == nil ? [] : geometry)
   }
 
   private var provenance: [[String]] {
-    let machine = manifest.document("machine")
-    let stretches = manifest.list("stretches")
+    let machine = manifest?.machine
+    let stretches = manifest?.stretches ?? []
+    func text(_ value: (some CustomStringConvertible)?) -> String { value.map { "\($0)" } ?? "–" }
+    func time(_ date: Date?) -> String { text(date?.ISO8601Format()) }
     return [
-      [
-        "Collapse",
-        [manifest.text("version"), manifest.text("git_commit")].filter { $0 != "–" }.joined(separator: ", "),
-      ],
-      ["libtorch", manifest.text("libtorch_loaded")],
+      ["Collapse", [manifest?.version, manifest?.gitCommit].compactMap { $0 }.joined(separator: ", ")],
+      ["libtorch", text(manifest?.libtorchLoaded)],
       [
         "device",
-        "\(manifest.text("device")), \(manifest.text("precision")), \(manifest.text("threads")) threads",
+        "\(text(manifest?.device)), \(text(manifest?.precision)), \(text(manifest?.threads)) threads",
       ],
-      ["processor", "\(machine?.text("processor") ?? "–"), \(machine?.text("cores") ?? "–") cores"],
-      ["system", machine?.text("operating_system") ?? "–"],
-      ["parameters", manifest.text("parameter_count")],
+      ["processor", "\(text(machine?.processor)), \(text(machine?.cores)) cores"],
+      ["system", text(machine?.operatingSystem)],
+      ["parameters", text(manifest?.parameterCount)],
       [
         "images",
-        "\(manifest.text("training_images")) for training, \(manifest.text("test_images")) for testing",
+        "\(text(manifest?.trainingImages)) for training, \(text(manifest?.testImages)) for testing",
       ],
-      ["seed", manifest.text("seed")],
-      ["started", stretches.first?.text("started_at") ?? "–"],
-      ["ended", stretches.last?.text("ended_at") ?? "–"],
+      ["seed", text(manifest?.seed)],
+      ["started", time(stretches.first?.startedAt)],
+      ["ended", time(stretches.last?.endedAt)],
       ["stretches of work", "\(stretches.count)"],
-      ["command", (stretches.first?.texts("command") ?? []).joined(separator: " ")],
+      ["command", (stretches.first?.command ?? []).joined(separator: " ")],
     ]
-  }
-}
-
-/// A JSON object of which some fields are read, whatever else it holds.
-struct JSONDocument: @unchecked Sendable {
-  // Made of immutable values of Foundation's JSON alone.
-  private let fields: [String: Any]
-
-  init(_ fields: [String: Any]) { self.fields = fields }
-
-  /// nil where there is no such file, or it is damaged.
-  init?(path: String) {
-    guard let data = FileManager.default.contents(atPath: path),
-      let fields = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
-    else { return nil }
-    self.fields = fields
-  }
-
-  func number(_ key: String) -> Double? { (fields[key] as? NSNumber)?.doubleValue }
-
-  func text(_ key: String) -> String { fields[key].map { "\($0)" } ?? "–" }
-
-  func texts(_ key: String) -> [String] { fields[key] as? [String] ?? [] }
-
-  func document(_ key: String) -> JSONDocument? { (fields[key] as? [String: Any]).map(JSONDocument.init) }
-
-  func list(_ key: String) -> [JSONDocument] {
-    (fields[key] as? [[String: Any]] ?? []).map(JSONDocument.init)
   }
 }

@@ -1,5 +1,7 @@
+import Datasets
 import Experiment
-import Foundation
+import Records
+import Tasks
 
 /// How fast networks train on this machine as it is now, measured once each.
 public struct Speeds {
@@ -10,7 +12,7 @@ public struct Speeds {
   public init() {}
 
   /// Images a second, measured if it is not known yet.
-  mutating func rate(_ configuration: Configuration, threads: Int, _ perform: Reproduction.Performer) throws
+  mutating func rate(_ configuration: Configuration, threads: Int, _ performer: some TaskPerformer) throws
     -> Double
   {
     let shape = DataShape(configuration)
@@ -20,39 +22,33 @@ public struct Speeds {
       "batch \(configuration.batchSize)", configuration.device, "\(threads) threads",
     ].joined(separator: ", ")
     if let known = rates[name] { return known }
-    var benchmark = WorkerRequest.Benchmark()
-    benchmark.model = configuration.model.name
-    benchmark.optimizer = configuration.optimizer.kind
-    benchmark.precision = configuration.precision
-    benchmark.device = configuration.device
-    benchmark.batchSize = configuration.batchSize
+    var benchmark = BenchmarkTask(configuration)
+    benchmark.configuration.threads = threads
     benchmark.imageSize = shape.size
     benchmark.channels = shape.channels
     benchmark.classes = shape.classes
-    benchmark.threads = threads
     benchmark.warmup = 1
     benchmark.steps = 3
-    struct Result: Decodable { let imagesPerSecond: Double }
-    let json = try perform(.benchmark(benchmark)) { _ in }
-    let rate = try JSONDecoder.collapse.decode(Result.self, from: Data(json.utf8)).imagesPerSecond
+    let rate = try performer.perform(benchmark).imagesPerSecond
     rates[name] = rate
     return rate
   }
 }
 
 extension Configuration.Data {
-  /// How many classes the whole data set has, as far as its name tells; a folder may hold anything.
-  var knownClasses: Int? {
-    switch dataset {
-    case .cifar100: 100
-    case .cifar10, .fashionMNIST: 10
-    case .folder: path.contains("cifar100") ? 100 : path.contains("cifar10") ? 10 : nil
-    case .idx: nil
+  /// What is known of the whole data set without reading it; of a folder, if it is named after a data set that may
+  /// lie anywhere.
+  var facts: DatasetDescriptor.Facts? {
+    if let facts = dataset.descriptor.facts { return facts }
+    guard dataset == .folder else { return nil }
+    let named = DatasetCatalogue.all.filter {
+      $0.facts != nil && $0.path == .optional && path.contains($0.name)
     }
+    return named.max { $0.name.count < $1.name.count }?.facts
   }
 }
 
-/// Sizes of a configuration's data, as far as they are known without reading them.
+/// Sizes of a configuration's data; what is not known without reading them is taken to be as CIFAR10's.
 private struct DataShape {
   let size: Int
   let channels: Int
@@ -62,14 +58,14 @@ private struct DataShape {
 
   init(_ configuration: Configuration) {
     let data = configuration.data
-    let isFashion = data.dataset == .fashionMNIST
-    let allClasses = data.knownClasses ?? 10
-    size = data.imageSize > 0 ? data.imageSize : isFashion ? 28 : 32
-    channels = isFashion ? 1 : 3
-    classes = data.classes.isEmpty ? allClasses : data.classes.count
-    let all = (isFashion ? 60_000 : 50_000) * classes / allClasses
-    trainingImages = data.trainLimit > 0 ? data.trainLimit : all
-    testImages = data.testLimit > 0 ? data.testLimit : 10_000 * classes / allClasses
+    let facts = data.facts ?? Configuration.Dataset.cifar10.descriptor.facts!
+    size = data.imageSize > 0 ? data.imageSize : facts.shape.height
+    channels = facts.shape.channels
+    let classes = data.classes.isEmpty ? facts.classes : data.classes.count
+    func taken(_ all: Int, limit: Int) -> Int { limit > 0 ? limit : all * classes / facts.classes }
+    self.classes = classes
+    trainingImages = taken(facts.trainingImages, limit: data.trainLimit)
+    testImages = taken(facts.testImages, limit: data.testLimit)
   }
 }
 
@@ -80,10 +76,10 @@ extension Reproduction {
   ///
   /// - Parameter threads: of a job; 0: all.
   public func seconds(
-    _ run: PlannedRun, threads: Int, _ speeds: inout Speeds, _ perform: Performer
+    _ run: PlannedRun, threads: Int, _ speeds: inout Speeds, _ performer: some TaskPerformer
   ) throws -> Double {
     if run.isDone { return 0 }
-    let rate = try speeds.rate(run.configuration, threads: threads, perform)
+    let rate = try speeds.rate(run.configuration, threads: threads, performer)
     let shape = DataShape(run.configuration)
     var images = 0.0
     if run.state != .finished {
@@ -103,5 +99,4 @@ extension Reproduction {
     // To start a program and read the data.
     return images / rate + 3
   }
-
 }

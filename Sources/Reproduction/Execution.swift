@@ -1,6 +1,9 @@
 import Experiment
 import Foundation
+import Problems
+import Records
 import Synchronization
+import Tasks
 
 extension Reproduction {
   /// What happens while a plan is carried out.
@@ -12,16 +15,13 @@ extension Reproduction {
     /// All that was asked of a run is there.
     case finished(run: String)
     /// A run failed; the others go on.
-    case failed(run: String, Failure)
+    case failed(run: String, Problem)
   }
 
   /// Threads of each of several jobs; 0, which is all, for one.
   public static func threads(jobs: Int) -> Int {
     jobs > 1 ? max(1, ProcessInfo.processInfo.activeProcessorCount / jobs) : 0
   }
-
-  /// How requests are carried out: tells of what happens, and gives the JSON of the result.
-  public typealias Performer = @Sendable (WorkerRequest, (WorkerEvent) -> Void) throws -> String
 
   /// Trains what is missing and makes what is asked for, going on where it stopped before.
   ///
@@ -32,9 +32,9 @@ extension Reproduction {
   ///   - command: that the manifests are to name.
   ///   - report: told of what happens, by one thread at a time.
   /// - Returns: the names of runs that failed.
-  /// - Throws: `Failure` when interrupted, once every run has made its checkpoint.
+  /// - Throws: `Problem` when interrupted, once every run has made its checkpoint.
   public func carryOut(
-    _ items: [Item], jobs: Int, command: [String], perform: @escaping Performer,
+    _ items: [PaperItem], jobs: Int, command: [String], performer: any TaskPerformer,
     report: @escaping @Sendable (Event) -> Void
   ) throws -> [String] {
     try RunDirectory.makeDirectory(store.directory)
@@ -44,12 +44,12 @@ extension Reproduction {
       let open = try plan(items).open.filter { !tried.contains($0.name) }
       if open.isEmpty { return failed.sorted() }
       tried.formUnion(open.map(\.name))
-      failed.formUnion(try carryOut(open, jobs, command, perform, report))
+      failed.formUnion(try carryOut(open, jobs, command, performer, report))
     }
   }
 
   private func carryOut(
-    _ runs: [PlannedRun], _ jobs: Int, _ command: [String], _ perform: @escaping Performer,
+    _ runs: [PlannedRun], _ jobs: Int, _ command: [String], _ performer: any TaskPerformer,
     _ report: @escaping @Sendable (Event) -> Void
   ) throws -> [String] {
     let work = WorkList(runs)
@@ -63,12 +63,12 @@ extension Reproduction {
         defer { group.leave() }
         while let run = work.next() {
           do {
-            try self.carryOut(run, threads: threads, command, perform, tell)
+            try self.carryOut(run, threads: threads, command, performer, tell)
             tell(.finished(run: run.name))
           } catch {
-            let failure = error as? Failure ?? Failure(.internalError, "\(error)")
-            work.failed(run.name, failure)
-            if failure.status != .interrupted { tell(.failed(run: run.name, failure)) }
+            let problem = Problem(error)
+            work.failed(run.name, problem)
+            if problem.code != .interrupted { tell(.failed(run: run.name, problem)) }
           }
         }
       }
@@ -79,7 +79,7 @@ extension Reproduction {
   }
 
   func carryOut(
-    _ run: PlannedRun, threads: Int, _ command: [String], _ perform: Performer,
+    _ run: PlannedRun, threads: Int, _ command: [String], _ performer: any TaskPerformer,
     _ tell: @escaping @Sendable (Event) -> Void
   ) throws {
     func handle(_ event: WorkerEvent) { tell(.worker(run: run.name, event)) }
@@ -91,27 +91,26 @@ extension Reproduction {
         try removeRemains(of: run.directory)
         var configuration = run.configuration
         if threads > 0 { configuration.threads = threads }
-        _ = try perform(
-          .train(configuration: configuration, directory: run.directory.path, command: command), handle)
+        _ = try performer.perform(
+          TrainTask(configuration: configuration, directory: run.directory.path, command: command),
+          handle: handle)
       } else {
-        _ = try perform(.resume(directory: run.directory.path, command: command), handle)
+        _ = try performer.perform(
+          ResumeTask(directory: run.directory.path, command: command), handle: handle)
       }
     }
     for product in run.products {
       let key = try product.key(run.configuration, programme)
       guard !store.has(product, made: key, of: run.directory) else { continue }
       tell(.begun(run: run.name, action: product.name))
-      let result = try perform(product.request(run.directory, run.configuration, programme), handle)
-      if product == .evaluation || product == .measurement {
-        try RunDirectory.write(result + "\n", to: product.file(in: run.directory))
-      }
+      try product.make(of: run.directory, run.configuration, programme, performer, handle: handle)
       try store.record(product, made: key, of: run.directory)
     }
   }
 
   /// Removes what is left of a run that was killed before it had a configuration.
   ///
-  /// - Throws: `Failure` if another process is at work there, or there is more than such a run leaves.
+  /// - Throws: `Problem` if another process is at work there, or there is more than such a run leaves.
   private func removeRemains(of run: RunDirectory) throws {
     let files = FileManager.default
     guard files.fileExists(atPath: run.path) else { return }
@@ -120,9 +119,8 @@ extension Reproduction {
       withExtendedLifetime(lock) {}
     }
     guard run.states.isEmpty, !files.fileExists(atPath: run.metrics) else {
-      throw Failure(
-        .badData, "\(run.path) has no config.yaml, but states or metrics of a run.",
-        remedies: ["Put config.yaml back, or remove the directory."])
+      throw Problem(
+        .remains, run.path, "\(run.path) has no config.yaml, but states or metrics of a run.")
     }
     try? files.removeItem(atPath: run.path)
   }
@@ -133,7 +131,7 @@ private final class WorkList: Sendable {
   private struct State {
     var open: [PlannedRun]
     var failures: [String] = []
-    var interruption: Failure?
+    var interruption: Problem?
   }
 
   private let state: Mutex<State>
@@ -144,10 +142,10 @@ private final class WorkList: Sendable {
     state.withLock { $0.interruption == nil ? $0.open.popLast() : nil }
   }
 
-  func failed(_ run: String, _ failure: Failure) {
+  func failed(_ run: String, _ problem: Problem) {
     state.withLock { state in
-      if failure.status == .interrupted {
-        state.interruption = failure
+      if problem.code == .interrupted {
+        state.interruption = problem
       } else {
         state.failures.append(run)
       }
@@ -155,5 +153,5 @@ private final class WorkList: Sendable {
   }
 
   var failures: [String] { state.withLock { $0.failures } }
-  var interruption: Failure? { state.withLock { $0.interruption } }
+  var interruption: Problem? { state.withLock { $0.interruption } }
 }

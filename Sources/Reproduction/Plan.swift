@@ -1,5 +1,6 @@
 import Experiment
-import Foundation
+import Problems
+import Records
 
 /// A run of a plan: what it is, how far it is, and what is still to be made of it.
 public struct PlannedRun: Sendable {
@@ -30,7 +31,7 @@ public struct PlannedRun: Sendable {
 
 /// What is to be done for some items, in this order.
 public struct Plan: Sendable {
-  public let items: [Item]
+  public let items: [PaperItem]
   /// Candidates of sweeps that have not all finished. What follows from them is not planned yet.
   public let candidates: [PlannedRun]
   /// Runs of the items.
@@ -61,7 +62,7 @@ public struct Reproduction: Sendable {
   }
 
   /// Works out which runs some items need, and what of them is there.
-  public func plan(_ items: [Item]) throws -> Plan {
+  public func plan(_ items: [PaperItem]) throws -> Plan {
     var needs: [RunKey: Set<Product>] = [:]
     var keys: [RunKey] = []
     for need in items.flatMap({ $0.needs(of: programme) }) {
@@ -86,7 +87,7 @@ public struct Reproduction: Sendable {
       case .made(let chosen): configuration = try self.configuration(of: key, chosen)
       }
       // Two keys may ask for the same: an α of 1 is the default.
-      let identity = try RunStore.identity(of: configuration)
+      let identity = try configuration.identity
       let before = runs[identity]
       if before == nil { order.runs.append(identity) }
       runs[identity] = try planned(
@@ -157,53 +158,9 @@ public struct Reproduction: Sendable {
     }
     guard open.isEmpty else { return .open(open) }
     guard let best else {
-      throw Failure(
-        .internalError, "every candidate of the sweep for \(swept) diverged.",
-        remedies: ["Choose lower learning rates under sweeps in the scale's file."])
+      throw Problem(
+        .allDiverged, "\(swept)", "every candidate of the sweep for \(swept) diverged.")
     }
     return .made(best.assignments)
   }
-}
-
-/// Where data sets lie, if not where `collapse data` finds them.
-struct DataPlaces: Sendable {
-  private var places: [String: [String]] = [:]
-
-  /// Looks for data sets below a directory: images in class folders in `NAME` or `NAME-jpeg`, or the
-  /// official files in `NAME` or below.
-  ///
-  /// - Throws: `Failure` if there is no such directory.
-  init(_ directory: String?) throws {
-    guard let directory else { return }
-    func isDirectory(_ path: String) -> Bool {
-      var isDirectory: ObjCBool = false
-      return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
-    }
-    guard isDirectory(directory) else {
-      throw Failure(.missing, "--data: \(directory) is not a directory.")
-    }
-    let root = URL(fileURLWithPath: directory).standardizedFileURL.path
-    for name in ["cifar10", "cifar100"] {
-      let folders = ["\(root)/\(name)", "\(root)/\(name)-jpeg", "\(root)/\(name)-png"]
-      if let folder = folders.first(where: { isDirectory($0 + "/train") && isDirectory($0 + "/test") }) {
-        places[name] = ["data.dataset=folder", "data.path=\(folder)"]
-        continue
-      }
-      let official = [name, "\(name)-head", name == "cifar10" ? "cifar-10-batches-bin" : "cifar-100-binary"]
-      if let place = official.map({ "\(root)/\($0)" }).first(where: isDirectory) {
-        places[name] = ["data.path=\(place)"]
-      }
-    }
-    guard !places.isEmpty else {
-      throw Failure(
-        .missing, "--data: \(directory) holds neither cifar10 nor cifar100.",
-        remedies: [
-          "Looked for: cifar10, cifar10-jpeg or cifar10-png with train and test in it, cifar10 or",
-          "cifar-10-batches-bin with the official files; and the same of cifar100.",
-        ])
-    }
-  }
-
-  /// Settings for a data set.
-  func settings(_ dataset: String) -> [String] { places[dataset] ?? [] }
 }

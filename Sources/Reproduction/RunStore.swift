@@ -1,6 +1,6 @@
 import Experiment
 import Foundation
-import Safetensors
+import Records
 
 /// The runs of a programme on disk: found by the content of their configuration, so that whatever has
 /// the same is the same run.
@@ -18,19 +18,9 @@ struct RunStore: Sendable {
     case missing
   }
 
-  /// A number that another configuration would change, where another place of the same data, another
-  /// device or another name would not.
-  static func identity(of configuration: Configuration) throws -> String {
-    var comparable = configuration.comparable
-    comparable.name = "run"
-    // Folders of images differ by their names alone.
-    comparable.data.path = configuration.data.path.split(separator: "/").last.map(String.init) ?? ""
-    return String(format: "%016llx", try Fingerprint().adding(comparable.yaml()).value)
-  }
-
   /// The directory of a configuration's run: the one that is there, or the one to be made.
   func run(_ configuration: Configuration) throws -> RunDirectory {
-    let suffix = "-" + (try Self.identity(of: configuration)).prefix(12)
+    let suffix = "-" + (try configuration.identity).prefix(12)
     let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
     let name = names.sorted().first { $0.hasSuffix(suffix) } ?? configuration.name + suffix
     return RunDirectory("\(directory)/\(name)")
@@ -39,11 +29,8 @@ struct RunStore: Sendable {
   /// How far it is.
   func state(of run: RunDirectory) -> State {
     guard FileManager.default.fileExists(atPath: run.configuration) else { return .missing }
-    if (try? RunSummary(of: run)) != nil { return .finished }
-    struct Manifest: Decodable { let state: String }
-    let manifest = FileManager.default.contents(atPath: run.manifest)
-      .flatMap { try? JSONDecoder.collapse.decode(Manifest.self, from: $0) }
-    if manifest?.state == "diverged" { return .diverged }
+    if RunSummary(in: run.path) != nil { return .finished }
+    if Manifest(in: run.path)?.state == .diverged { return .diverged }
     return .begun(epochs: ((try? run.metricRows()) ?? []).last?.epoch ?? 0)
   }
 
@@ -79,35 +66,5 @@ struct RunStore: Sendable {
     var status = stat()
     guard stat(path, &status) == 0 else { return nil }
     return "\(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
-  }
-}
-
-/// What is read back of a finished run's summary.
-public struct RunSummary: Codable, Sendable {
-  public var model: String
-  public var dataset: String
-  public var epochs: Int
-  public var testAccuracy: Double
-  public var sameClassAlignment: Double
-  public var seconds: Double
-
-  init(
-    model: String, dataset: String, epochs: Int, testAccuracy: Double, sameClassAlignment: Double,
-    seconds: Double
-  ) {
-    self.model = model
-    self.dataset = dataset
-    self.epochs = epochs
-    self.testAccuracy = testAccuracy
-    self.sameClassAlignment = sameClassAlignment
-    self.seconds = seconds
-  }
-
-  /// Reads it.
-  ///
-  /// - Throws: an error where the run is not finished, or the file is damaged.
-  public init(of run: RunDirectory) throws {
-    self = try JSONDecoder.collapse.decode(
-      Self.self, from: Data(contentsOf: URL(fileURLWithPath: run.summary)))
   }
 }

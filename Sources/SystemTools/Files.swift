@@ -1,7 +1,9 @@
 import Foundation
+import Problems
 
 /// What the system would not do with a file.
-public struct FileError: Error, Equatable, CustomStringConvertible {
+public struct FileError: CodedError, Equatable {
+  public var code: ProblemCode { .unwritableFile }
   /// The file.
   public var path: String
   /// What was tried, as in "could not be written".

@@ -28,19 +28,23 @@ public enum Python {
   /// Runs a script of ours in an interpreter, isolated: neither the directory in which a user happens to be nor
   /// variables of Python's own say which modules it gets.
   ///
-  /// - Parameter poll: called while it runs.
+  /// - Throws: `ToolError` if it cannot be started.
   public static func run(
-    _ interpreter: String, _ script: String, _ arguments: [String] = [], input: Data? = nil,
-    poll: () -> Void = {}
+    _ interpreter: String, _ script: String, _ arguments: [String] = [], input: Data? = nil
   ) throws -> Tool.Output {
-    try Tool.run(interpreter, ["-I", "-c", script] + arguments, input: input, poll: poll)
+    try Tool.run(interpreter, isolated(script, arguments), input: input)
   }
 
-  /// How to come to a Python that has a package.
-  public static func remedies(package: String) -> [String] {
-    [
-      "In the project's directory, scripts/bootstrap installs it;",
-      "or set COLLAPSE_PYTHON to a Python that has \(package) (pip install \(package)).",
-    ]
+  /// The same for as long as it is wanted.
+  ///
+  /// - Parameter watch: called twenty times a second while it runs; once it says no, the program is ended.
+  public static func run(
+    _ interpreter: String, _ script: String, _ arguments: [String] = [], input: Data? = nil, watch: () -> Bool
+  ) throws -> Tool.Output {
+    try Tool.run(interpreter, isolated(script, arguments), input: input, watch: watch)
+  }
+
+  private static func isolated(_ script: String, _ arguments: [String]) -> [String] {
+    ["-I", "-c", script] + arguments
   }
 }

@@ -10,6 +10,7 @@ import Foundation
 @discardableResult
 public func handleSignals(_ numbers: [Int32], _ handler: @escaping @convention(c) (Int32) -> Void) -> [Int32]
 {
+  RunningChildren.prepare()
   var set = sigset_t()
   sigemptyset(&set)
   let handled = numbers.filter { number in

@@ -1,13 +1,19 @@
 import Foundation
-import Synchronization
+import Problems
 
 /// A program that could not be run.
-public struct ToolError: Error, CustomStringConvertible, Equatable {
+public struct ToolError: CodedError, Equatable {
+  public var code: ProblemCode { .toolFailed }
   /// Which one, and why.
   public var reason: String
+  /// The system's error number; nil where it is this program that refuses.
+  public var number: Int32?
 
   /// An error with its reason.
-  public init(reason: String) { self.reason = reason }
+  public init(reason: String, number: Int32? = nil) {
+    self.reason = reason
+    self.number = number
+  }
 
   public var description: String { reason }
 }
@@ -24,16 +30,8 @@ public enum Tool {
     public var standardError: String
   }
 
-  private static let running = Atomic<Int32>(0)
-
-  /// Ends the program that runs, if one does; a signal's handler may call it.
-  public static func terminateRunning() {
-    let process = running.load(ordering: .relaxed)
-    guard process > 0 else { return }
-    // It may have a group of its own, with programs that it has started.
-    kill(-process, SIGTERM)
-    kill(process, SIGTERM)
-  }
+  /// Seconds between two calls of a watch.
+  private static let interval = 0.05
 
   /// The full path of a program, or nil if it is not installed.
   public static func find(_ name: String) -> String? {
@@ -45,61 +43,43 @@ public enum Tool {
 
   /// Runs a program, by name or by path, to its end.
   ///
-  /// - Parameters:
-  ///   - poll: called fifty times a second while it runs.
-  ///   - isWanted: asked as often; once it says no, the program is ended.
   /// - Throws: `ToolError` if it is not installed or cannot be started.
   public static func run(
-    _ name: String, _ arguments: [String], input: Data? = nil, directory: String? = nil,
-    poll: () -> Void = {}, while isWanted: () -> Bool = { true }
+    _ name: String, _ arguments: [String], input: Data? = nil, directory: String? = nil
   ) throws -> Output {
+    Output(of: try start(name, arguments, input, directory))
+  }
+
+  /// Runs a program, by name or by path, to its end or for as long as it is wanted.
+  ///
+  /// - Parameter watch: called twenty times a second while it runs; once it says no, the program is ended.
+  /// - Throws: `ToolError` if it is not installed or cannot be started.
+  public static func run(
+    _ name: String, _ arguments: [String], input: Data? = nil, directory: String? = nil, watch: () -> Bool
+  ) throws -> Output {
+    let child = try start(name, arguments, input, directory)
+    while child.wait(upTo: interval) == nil {
+      if !watch() { child.signal(SIGKILL) }
+    }
+    return Output(of: child)
+  }
+
+  private static func start(
+    _ name: String, _ arguments: [String], _ input: Data?, _ directory: String?
+  ) throws -> ChildProcess {
     guard let path = name.contains("/") ? name : find(name) else {
       throw ToolError(reason: "the program \(name) is not installed")
     }
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: path)
-    process.arguments = arguments
-    if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
-    let files = try (input: temporaryFile(input ?? Data()), output: temporaryFile(), error: temporaryFile())
-    process.standardInput = files.input
-    process.standardOutput = files.output
-    process.standardError = files.error
-    defer { running.store(0, ordering: .relaxed) }
-    do {
-      try process.run()
-      running.store(process.processIdentifier, ordering: .relaxed)
-    } catch {
-      throw ToolError(reason: "\(path) could not be started: \(error.localizedDescription)")
-    }
-    while process.isRunning {
-      usleep(20_000)
-      poll()
-      // A program inherits the signals that this thread blocks, but for this one.
-      if !isWanted() { kill(process.processIdentifier, SIGKILL) }
-    }
-    process.waitUntilExit()
-    func contents(_ file: FileHandle) -> Data {
-      // The program has moved the position that both share.
-      try? file.seek(toOffset: 0)
-      return (try? file.readToEnd()) ?? Data()
-    }
-    return Output(
-      status: process.terminationStatus, standardOutput: contents(files.output),
-      standardError: String(decoding: contents(files.error), as: UTF8.self))
+    return try ChildProcess(path, arguments, input: input.map { .bytes($0) } ?? .none, directory: directory)
   }
+}
 
-  /// A file without a name, which is gone whatever becomes of this process. Files rather than pipes:
-  /// nothing then has to be read while something else is written.
-  private static func temporaryFile(_ contents: Data = Data()) throws -> FileHandle {
-    let directory = FileManager.default.temporaryDirectory.path
-    let path = "\(directory)/collapse-\(UUID().uuidString)"
-    defer { unlink(path) }
-    guard FileManager.default.createFile(atPath: path, contents: contents),
-      let handle = FileHandle(forUpdatingAtPath: path)
-    else {
-      throw ToolError(
-        reason: "the temporary directory \(directory) cannot be written (set TMPDIR to one with room)")
+extension Tool.Output {
+  /// What a child with kept output has left, once it has ended.
+  fileprivate init(of child: ChildProcess) {
+    switch child.waitToEnd() {
+    case .status(let number), .signal(let number): status = number
     }
-    return handle
+    (standardOutput, standardError) = child.keptOutput()
   }
 }

@@ -1,5 +1,8 @@
+import Problems
+
 /// A parameter for which the theory has no answer.
-public struct TheoryError: Error, Equatable, Sendable, CustomStringConvertible {
+public struct TheoryError: CodedError, Equatable {
+  public var code: ProblemCode { .outOfRange }
   /// The parameter, by the name that the paper gives it.
   public let parameter: String
   /// What it was.

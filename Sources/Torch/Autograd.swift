@@ -1,5 +1,4 @@
 import CTorch
-import Foundation
 
 /// Runs `body` without recording operations for gradients.
 public func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
@@ -143,7 +142,8 @@ public func differentiable(
               }
               return nil
             } catch {
-              return strdup("\(error)")
+              let isMemory = (error as? TorchError)?.code == .outOfMemory
+              return ct_error_make(isMemory ? CT_OUT_OF_MEMORY : CT_OTHER, "\(error)")
             }
           },
           { Unmanaged<BackwardPass>.fromOpaque($0!).release() }),

@@ -1,4 +1,4 @@
-import Safetensors
+import Arrays
 
 /// The element type of a tensor. Raw values are libtorch's own.
 public enum DType: Int32, Sendable, CaseIterable, CustomStringConvertible {
@@ -13,10 +13,10 @@ public enum DType: Int32, Sendable, CaseIterable, CustomStringConvertible {
   case bool = 11
   case bfloat16 = 15
 
-  public var description: String { "\(safetensors)".lowercased() }
+  public var description: String { "\(arrayType)" }
 
-  /// The type of the same name in a safetensors file.
-  public var safetensors: SafetensorsType {
+  /// The type of the same name in files.
+  public var arrayType: ArrayType {
     switch self {
     case .uint8: .uint8
     case .int8: .int8
@@ -31,9 +31,10 @@ public enum DType: Int32, Sendable, CaseIterable, CustomStringConvertible {
     }
   }
 
-  /// The type of the same name in memory.
-  public init(_ type: SafetensorsType) {
-    self = Self.allCases.first { $0.safetensors == type }!
+  /// The type of the same name in memory; nil for one that tensors do not have here.
+  public init?(_ type: ArrayType) {
+    guard let found = Self.allCases.first(where: { $0.arrayType == type }) else { return nil }
+    self = found
   }
 
   /// Whether gradients can flow through elements of this type.

@@ -1,4 +1,6 @@
+import CMemory
 import CTorch
+import Problems
 
 /// Where a tensor's elements live.
 public enum Device: Sendable, Hashable, CustomStringConvertible {
@@ -31,7 +33,7 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
   /// - Throws: `TorchError` if the name is none of these or there is no such device.
   public init(named name: String) throws {
     func failure(_ reason: String) -> TorchError {
-      TorchError(operation: "device", arguments: [name], reason: reason)
+      TorchError(operation: "device", arguments: [name], reason: reason, code: .noDevice)
     }
     let parts = name.split(separator: ":", omittingEmptySubsequences: false)
     switch (parts.first, parts.count) {
@@ -66,7 +68,7 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
 
   /// Waits until all work queued on the device is done; returns at once on the CPU.
   public func synchronize() throws {
-    if case .cuda = self { try check(ct_cuda_synchronize(), "synchronize", ["\(self)"]) }
+    if case .cuda = self { try check(ct_cuda_synchronize(encoded), "synchronize", ["\(self)"]) }
   }
 }
 
@@ -99,7 +101,14 @@ public enum Engine {
   }
 
   /// CUDA devices that can be used; opens libtorch's CUDA library upon first use.
-  public static var cudaDeviceCount: Int { Int(ct_cuda_device_count()) }
+  public static var cudaDeviceCount: Int {
+    _ = float32IsFloat32
+    return Int(ct_cuda_device_count())
+  }
+
+  /// Done once: by default cuDNN rounds the operands of `float32` convolutions to TF32's ten bits.
+  private static let float32IsFloat32: Bool =
+    ct_cuda_load() && (try? check(ct_set_convolution_tf32(false), "set_tf32")) != nil
 
   /// Requires deterministic algorithms: an operator that has none fails.
   public static func setDeterministic(_ deterministic: Bool) throws {
@@ -108,7 +117,9 @@ public enum Engine {
 
   /// Keeps freed CPU memory for reuse, in huge pages where granted. To be called before any tensor.
   public static func installCachingAllocator() throws {
-    try check(ct_install_caching_allocator(), "install_caching_allocator")
+    guard cm_install() else {
+      throw TorchError(operation: "install_caching_allocator", reason: "libtorch took no allocator")
+    }
   }
 
   /// Tensors that this thread has made, less those that it has freed: work that stays on one thread
@@ -116,9 +127,19 @@ public enum Engine {
   public static var liveTensorCount: Int { Int(ct_live_tensors()) }
 }
 
-/// Turns the shim's message into an error.
+extension ProblemCode {
+  fileprivate init(_ code: ct_code) {
+    switch code {
+    case CT_OUT_OF_MEMORY: self = .outOfMemory
+    default: self = .engineFailed
+    }
+  }
+}
+
+/// Turns the shim's failure into an error.
 func check(_ error: ct_error?, _ operation: String, _ arguments: @autoclosure () -> [String] = []) throws {
   guard let error else { return }
-  defer { ct_string_free(error) }
-  throw TorchError(operation: operation, arguments: arguments(), reason: String(cString: error))
+  defer { ct_error_free(error) }
+  let (code, message) = (ProblemCode(error.pointee.code), String(cString: error.pointee.message))
+  throw TorchError(operation: operation, arguments: arguments(), reason: message, code: code)
 }

@@ -16,6 +16,9 @@ private enum Ops {
   static let matmul = Operator("aten::matmul")
   static let eq = Operator("aten::eq", "Tensor")
   static let gt = Operator("aten::gt", "Scalar")
+  static let ge = Operator("aten::ge", "Tensor")
+  static let lt = Operator("aten::lt", "Tensor")
+  static let and = Operator("aten::logical_and")
   static let isFinite = Operator("aten::isfinite")
   static let mulInPlace = Operator("aten::mul_", "Scalar")
   static let addInPlace = Operator("aten::add_", "Tensor")
@@ -75,6 +78,12 @@ extension Tensor {
   public func equals(_ other: Tensor) -> Tensor { Ops.eq(.tensor(self), .tensor(other)) }
   /// Where elements are greater than a number, as booleans.
   public func greater(than value: Double) -> Tensor { Ops.gt(.tensor(self), .double(value)) }
+  /// Where elements are not below those of another tensor, as booleans, with broadcasting.
+  public func atLeast(_ other: Tensor) -> Tensor { Ops.ge(.tensor(self), .tensor(other)) }
+  /// Where elements are below those of another tensor, as booleans, with broadcasting.
+  public func below(_ other: Tensor) -> Tensor { Ops.lt(.tensor(self), .tensor(other)) }
+  /// Where both are true, with broadcasting.
+  public func and(_ other: Tensor) -> Tensor { Ops.and(.tensor(self), .tensor(other)) }
   /// Where elements are neither infinite nor NaN, as booleans.
   public func isFinite() -> Tensor { Ops.isFinite(.tensor(self)) }
 

@@ -1,7 +1,10 @@
+import Problems
 import Synchronization
 
 /// A failure in libtorch, as a value: what was called, on what, and why it failed.
-public struct TorchError: Error, Sendable, Equatable, CustomStringConvertible {
+public struct TorchError: CodedError, Equatable {
+  /// What sort of thing failed: memory, a device, or the operator itself.
+  public var code: ProblemCode
   /// The operator, such as "aten::conv2d", or what else was asked of libtorch.
   public var operation: String
   /// The arguments, tensors as shape and type.
@@ -10,7 +13,10 @@ public struct TorchError: Error, Sendable, Equatable, CustomStringConvertible {
   public var reason: String
 
   /// Keeps the first line of a longer message; the rest is C++ detail.
-  public init(operation: String, arguments: [String] = [], reason: String) {
+  public init(
+    operation: String, arguments: [String] = [], reason: String, code: ProblemCode = .engineFailed
+  ) {
+    self.code = code
     self.operation = operation
     self.arguments = arguments
     self.reason =

@@ -1,179 +1,199 @@
 import Datasets
-import Experiment
+import Foundation
 import Geometry
-import Models
 import NN
 import Randomness
+import Records
 import Torch
 
-/// Which training images a capture mixes, and how.
-public struct CapturePlan: Sendable, Equatable {
-  /// Classes that the pairs are drawn from.
-  public let classes: [Int]
-  /// i, as positions in the training set.
-  public private(set) var images: [Int] = []
-  /// i′, as positions in the training set.
-  public private(set) var partners: [Int] = []
-  /// λ, the weight of i.
-  public private(set) var lambdas: [Double] = []
-  /// Samples of each step.
-  public let batches: [Range<Int>]
-
-  /// Draws a plan (section 3 of the paper and its appendix B.2).
-  ///
-  /// A given share of the pairs is of one class, the others of two; pairs of both kinds are spread
-  /// evenly over the steps, since batch statistics depend on what is in a batch.
-  ///
-  /// - Parameters:
-  ///   - labels: class of each training image.
-  ///   - classes: how many there are.
-  ///   - chosen: classes to take; empty draws as many as the options say.
-  /// - Throws: `Failure` for classes that don't exist or have no images.
-  public init(
-    labels: [Int], classes: Int, chosen: [Int] = [], options: Configuration.Capture,
-    _ stream: RandomStream
-  ) throws {
-    var pairStream = stream.split("pairs")
-    var lambdaStream = stream.split("lambda")
-    self.classes = try Self.classes(chosen, count: options.classCount, of: classes, stream)
-    let members = self.classes.map { label in labels.indices.filter { labels[$0] == label } }
-    if let empty = members.firstIndex(where: \.isEmpty) {
-      throw Failure(.usage, "class \(self.classes[empty]) has no training image to capture.")
-    }
-
-    let count = options.samples
-    let steps = (count + options.batchSize - 1) / options.batchSize
-    batches = (0..<steps).map { count * $0 / steps..<count * ($0 + 1) / steps }
-    let sameClass = Int((options.sameClassShare * Double(count)).rounded())
-    for batch in batches {
-      let shared = lambdaStream.nextBeta(options.alpha)
-      for index in batch {
-        // Bresenham's rule spreads the same-class pairs evenly.
-        let isSameClass = sameClass * (index + 1) / count > sameClass * index / count
-        let first = pairStream.nextInt(below: members.count)
-        let offset = isSameClass ? 0 : 1 + pairStream.nextInt(below: members.count - 1)
-        let second = (first + offset) % members.count
-        images.append(members[first][pairStream.nextInt(below: members[first].count)])
-        partners.append(members[second][pairStream.nextInt(below: members[second].count)])
-        lambdas.append(options.lambda == .sample ? lambdaStream.nextBeta(options.alpha) : shared)
-      }
-    }
-  }
-}
-
-extension CapturePlan {
-  /// The classes to capture, ascending: those that were chosen, or else so many at random.
-  ///
-  /// - Parameters:
-  ///   - count: how many to draw; 0: all.
-  ///   - classes: how many there are.
-  /// - Throws: `Failure` for fewer than two, or one twice.
-  static func classes(_ chosen: [Int], count: Int, of classes: Int, _ stream: RandomStream) throws -> [Int] {
-    guard chosen.allSatisfy({ (0..<classes).contains($0) }), chosen.isEmpty || chosen.count >= 2,
-      Set(chosen).count == chosen.count
-    else {
-      throw Failure(.usage, "classes \(chosen) can't be captured: two or more different ones can.")
-    }
-    guard chosen.isEmpty else { return chosen.sorted() }
-    var stream = stream.split("classes")
-    return stream.nextSubset(count == 0 ? classes : min(count, classes), below: classes)
-  }
-}
-
-/// Last-layer activations of mixed training images, and what they were made from.
+/// Activations of a network and what they were made from, as a file has them.
 public struct Capture: Sendable {
-  /// What was mixed.
-  public let plan: CapturePlan
-  /// n×d, `float32`.
-  public let features: Tensor
-  /// n×C, `float32`.
-  public let logits: Tensor
-  /// C×d, `float32`.
-  public let classifier: Tensor
-  /// C, or nil.
-  public let bias: Tensor?
-  /// Class of i, one a sample.
-  public let labels: [Int]
-  /// Class of i′, one a sample.
-  public let partnerLabels: [Int]
-  /// Place of i in the whole data set's training images, one a sample.
-  public let imagePlaces: [Int]
-  /// Place of i′ in the whole data set's training images, one a sample.
-  public let partnerPlaces: [Int]
+  public let kind: CaptureKind
+  /// Tensors by the names of ``Records/ActivationArray``, and what is known of where they come from.
+  public var archive: TensorArchive
 
-  /// Pushes the plan's mixtures through a network, without augmentation.
+  /// Takes a capture; nothing of the network is changed.
   ///
-  /// Weights, running statistics and random streams stay as they are.
-  public init(_ plan: CapturePlan, _ setup: Setup, statistics: Configuration.Capture.Statistics) throws {
-    self.plan = plan
-    let training = setup.dataset.training
-    let model = setup.model
-    func images(_ indices: ArraySlice<Int>) -> Tensor {
-      setup.dataset.normalization(
-        training.images.indexSelected(Tensor(Array(indices), device: setup.device)))
-    }
-    let outputs = try checkingErrors {
-      withoutGradients {
-        plan.batches.map { batch in
-          let mixing = MixingPlan(lambdas: Array(plan.lambdas[batch]), partners: [])
-          let mixed = mixing.mix(images(plan.images[batch]), with: images(plan.partners[batch]))
-          return model(mixed.to(setup.dtype), statistics == .batch ? .batch : .running)
-        }
+  /// - Parameters:
+  ///   - kind: what to take.
+  ///   - network: what to take it of.
+  ///   - dataset: the images, on the network's device.
+  ///   - classes: positions of those to mix; empty draws them.
+  ///   - stream: that images, classes and λ are drawn from.
+  ///   - reporting: told what is done and which share of it.
+  /// - Throws: `Problem` for images, classes or a network that it cannot be taken of, or activations that are not
+  ///   finite; `TorchError` of a failed operator.
+  public init(
+    _ kind: CaptureKind, of network: Network, _ dataset: DeviceDataset, classes: [Int] = [],
+    _ stream: RandomStream,
+    reporting: (String, Double) -> Void = { _, _ in }
+  ) throws {
+    self.kind = kind
+    archive =
+      switch kind {
+      case .mixtures(let sampling): try Self.mixtures(sampling, network, dataset, classes, stream, reporting)
+      case .plain(let sampling): try Self.plain(sampling, network, dataset, stream, reporting)
+      case .trajectories(let sampling):
+        try Self.trajectories(sampling, network, dataset, classes, stream, reporting)
       }
-    }
-    features = try Self.joined(outputs.map(\.features), "features")
-    logits = try Self.joined(outputs.map(\.logits), "logits")
-    classifier = try model.classifier.detached().to(.cpu).clone().checked()
-    bias = try model.bias?.detached().to(.cpu).clone().checked()
-    labels = plan.images.map { training.labels[$0] }
-    partnerLabels = plan.partners.map { training.labels[$0] }
-    imagePlaces = plan.images.map { training.places[$0] }
-    partnerPlaces = plan.partners.map { training.places[$0] }
+    let (classifier, bias) = try network.classifier()
+    archive[.classifier] = classifier
+    if case .trajectories = kind {} else { archive[.bias] = bias }
+    try addProjection()
+    archive[field: .format] = kind.format.rawValue
+    archive[field: .version] = CaptureFormat.version
+    archive[field: .dataset] = dataset.source.name
+    archive[field: .classNames] = try JSONEncoder().text(dataset.source.classNames)
+    archive[field: .classNumbers] = "\(dataset.source.classNumbers)"
   }
 
-  /// Rows of all steps, `float32` on the CPU.
+  private static func mixtures(
+    _ sampling: MixtureSampling, _ network: Network, _ dataset: DeviceDataset, _ classes: [Int],
+    _ stream: RandomStream, _ reporting: (String, Double) -> Void
+  ) throws -> TensorArchive {
+    let training = dataset.training
+    let plan = try MixturePlan(
+      labels: training.labels, classes: dataset.source.classes, chosen: classes, sampling, stream)
+    let taken = try network.forward(
+      .mixtures(plan, of: training), sampling.usesBatchStatistics ? .batch : .running,
+      probes: [.features, .logits]
+    ) { reporting("capturing \(plan.images.count) mixtures", $0) }.finite()
+    var archive = TensorArchive()
+    archive[.features] = taken.features
+    archive[.logits] = taken.logits
+    archive.add(plan, of: training)
+    archive[.imageIndices] = Tensor(plan.images.map { training.places[$0] })
+    archive[.partnerIndices] = Tensor(plan.partners.map { training.places[$0] })
+    archive[field: .statistics] = sampling.usesBatchStatistics ? "batch" : "running"
+    return archive
+  }
+
+  private static func plain(
+    _ sampling: PlainSampling, _ network: Network, _ dataset: DeviceDataset, _ stream: RandomStream,
+    _ reporting: (String, Double) -> Void
+  ) throws -> TensorArchive {
+    func taken(_ set: DeviceImages, _ name: String, layers: Bool) throws -> (Activations, chosen: [Int]) {
+      var stream = stream.split(name)
+      let count = sampling.samples == 0 ? set.count : min(sampling.samples, set.count)
+      let chosen = count == set.count ? Array(0..<count) : stream.nextSubset(count, below: set.count)
+      let activations = try network.forward(
+        .chosen(chosen, of: set, batchSize: sampling.batchSize),
+        sampling.usesBatchStatistics ? .batch : .running,
+        probes: layers ? [.features, .logits, .layers] : [.features, .logits]
+      ) { reporting("capturing \(count) \(name) images", $0) }
+      return (try activations.finite(), chosen)
+    }
+    let (training, images) = try taken(dataset.training, "training", layers: sampling.layers)
+    let (test, testImages) = try taken(dataset.test, "test", layers: false)
+    var archive = TensorArchive()
+    archive[.features] = training.features
+    archive[.logits] = training.logits
+    archive[.labels] = Tensor(images.map { dataset.training.labels[$0] })
+    archive[.imageIndices] = Tensor(images.map { dataset.training.places[$0] })
+    archive[.testFeatures] = test.features
+    archive[.testLogits] = test.logits
+    archive[.testLabels] = Tensor(testImages.map { dataset.test.labels[$0] })
+    archive[.testIndices] = Tensor(testImages.map { dataset.test.places[$0] })
+    for (index, layer) in training.layers.enumerated() {
+      archive.tensors[ActivationArray.features.name(ofLayer: "\(index + 1)")] = layer
+    }
+    archive[field: .statistics] = sampling.usesBatchStatistics ? "batch" : "running"
+    return archive
+  }
+
+  private static func trajectories(
+    _ sampling: TrajectorySampling, _ network: Network, _ dataset: DeviceDataset, _ classes: [Int],
+    _ stream: RandomStream, _ reporting: (String, Double) -> Void
+  ) throws -> TensorArchive {
+    let pairs = try TrajectoryPlan(
+      labels: dataset.training.labels, classes: dataset.source.classes, chosen: classes, sampling, stream)
+    let plan = MixturePlan(pairs)
+    let taken = try network.forward(.mixtures(plan, of: dataset.training), probes: [.classTokens]) {
+      reporting("following \(plan.images.count) class tokens", $0)
+    }.finite()
+    var archive = TensorArchive()
+    archive[.classTokens] = taken.classTokens
+    archive[.features] = taken.tokenFeatures
+    archive[.logits] = taken.tokenLogits
+    archive.add(plan, of: dataset.training)
+    archive[.pairs] = Tensor(plan.images.indices.map { $0 / pairs.lambdas.count })
+    return archive
+  }
+
+  /// Points in the plane of three classifier rows, where three classes were captured.
+  private mutating func addProjection() throws {
+    guard let classes = archive[.classes], classes.count == 3, let features = archive[.features],
+      let classifier = archive[.classifier]
+    else { return }
+    let rows = classifier.indexSelected(classes)
+    let projection = try Projection(classifier: rows)
+    if case .trajectories = kind {
+      // What the token is before it has seen an image is the same for all, and becomes the origin.
+      archive[.projection] = try projection(features - features.narrowed(0..<1, dimension: 1))
+    } else {
+      archive[.projection] = try projection.centred(features)
+    }
+    archive[.classifierProjection] = try projection(rows)
+  }
+}
+
+extension Capture {
+  /// What was captured of mixtures, to be measured; nil for a capture of another kind.
   ///
-  /// - Throws: `Failure` for numbers that are not finite.
-  static func joined(_ parts: [Tensor], _ name: String) throws -> Tensor {
-    let rows = try Tensor.concatenated(parts).to(.float32).to(.cpu).checked()
-    guard try rows.isFinite().all().item() == 1 else {
-      throw Failure(
-        .badData, "the network gives \(name) that are not finite numbers.",
-        remedies: ["Are all of its weights finite, and the images normalised as in its training?"])
+  /// - Throws: `Problem` if its arrays do not fit each other.
+  public func mixtures() throws -> MixedActivations? {
+    guard case .mixtures = kind, let features = archive[.features], let lambda = archive[.lambda] else {
+      return nil
     }
-    return rows
+    return try MixedActivations(
+      features: features, logits: archive[.logits],
+      classifier: archive.tensor(ActivationArray.classifier.rawValue), labels: labels(.labels),
+      partnerLabels: labels(.partnerLabels), lambdas: lambda.array(Double.self))
   }
 
-  /// Same-class samples of each class.
-  public var sameClassCounts: [Int] {
-    var counts = [Int](repeating: 0, count: classifier.shape[0])
-    for (label, partner) in zip(labels, partnerLabels) where label == partner { counts[label] += 1 }
+  /// Same-class samples of each class, of a capture of mixtures.
+  public func sameClassCounts() throws -> [Int] {
+    var counts = [Int](repeating: 0, count: archive[.classifier]?.shape[0] ?? 0)
+    for (label, partner) in zip(try labels(.labels), try labels(.partnerLabels)) where label == partner {
+      counts[label] += 1
+    }
     return counts
   }
 
-  /// Agreement of same-class means with the classifier, for a capture of all classes.
+  /// Agreement of same-class means with the classifier, for a capture of mixtures of all classes.
+  ///
+  /// - Throws: `Problem` if the capture is of another kind, or a class has no sample.
   public func sameClassAlignment() throws -> SameClassAlignment {
-    let same = labels.indices.filter { labels[$0] == partnerLabels[$0] }
+    let (labels, partners) = try (labels(.labels), labels(.partnerLabels))
+    let same = labels.indices.filter { labels[$0] == partners[$0] }
     return try SameClassAlignment(
-      features: features.indexSelected(Tensor(same)), labels: same.map { labels[$0] }, classifier: classifier)
+      features: archive.tensor(ActivationArray.features.rawValue).indexSelected(Tensor(same)),
+      labels: same.map { labels[$0] }, classifier: archive.tensor(ActivationArray.classifier.rawValue))
   }
 
-  /// As a file has it: with the projected points where three classes were captured.
-  public func archive(metadata: [String: String]) throws -> TensorArchive {
-    var archive = TensorArchive(
-      [
-        "features": features, "logits": logits, "classifier": classifier,
-        "labels": Tensor(labels), "partner_labels": Tensor(partnerLabels), "lambda": Tensor(plan.lambdas),
-        "image_indices": Tensor(imagePlaces), "partner_indices": Tensor(partnerPlaces),
-        "classes": Tensor(plan.classes),
-      ], metadata: metadata)
-    archive.tensors["bias"] = bias
-    if plan.classes.count == 3 {
-      let rows = classifier.indexSelected(Tensor(plan.classes))
-      let projection = try Projection(classifier: rows)
-      archive.tensors["projection"] = try projection.centred(features)
-      archive.tensors["classifier_projection"] = try projection(rows)
-    }
-    return archive
+  private func labels(_ array: ActivationArray) throws -> [Int] {
+    try archive.tensor(array.rawValue).array(Int.self)
+  }
+}
+
+extension TensorArchive {
+  /// The tensor of a known name; nil if there is none.
+  public subscript(array: ActivationArray) -> Tensor? {
+    get { tensors[array.rawValue] }
+    set { tensors[array.rawValue] = newValue }
+  }
+
+  /// A known text field; nil if there is none.
+  public subscript(field field: CaptureField) -> String? {
+    get { metadata[field.rawValue] }
+    set { metadata[field.rawValue] = newValue }
+  }
+
+  /// What was mixed.
+  fileprivate mutating func add(_ plan: MixturePlan, of images: DeviceImages) {
+    self[.labels] = Tensor(plan.images.map { images.labels[$0] })
+    self[.partnerLabels] = Tensor(plan.partners.map { images.labels[$0] })
+    self[.lambda] = Tensor(plan.lambdas)
+    self[.classes] = Tensor(plan.classes)
   }
 }

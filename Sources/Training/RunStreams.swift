@@ -17,6 +17,9 @@ public struct RunStreams: Sendable, Equatable {
   /// Which images and λ a capture takes.
   public var capture: RandomStream { root.split("capture") }
 
+  /// What neural collapse in the course of training is measured on.
+  public var course: RandomStream { root.split("course") }
+
   /// Which training images are held out.
   public var validation: RandomStream { root.split("validation") }
 

@@ -16,13 +16,12 @@ enum Interruption {
   /// Whether training should stop.
   static var isRequested: Bool { first.load(ordering: .relaxed) > 0 }
 
-  /// Takes over SIGINT, SIGTERM and SIGHUP, and stops too when the program that started this one is gone.
+  /// Takes over SIGINT, SIGTERM and SIGHUP.
   static func install() {
     // Touched here, since a signal must not be what makes them.
     _ = isRequested || isDeferred.load(ordering: .relaxed)
     handleSignals([SIGINT, SIGTERM, SIGHUP]) { _ in Interruption.request(isSignal: true) }
     signal(SIGPIPE, SIG_IGN)
-    watchParent()
   }
 
   /// From now on a first signal is only noted: training looks for it after every step.
@@ -40,8 +39,8 @@ enum Interruption {
     }
   }
 
-  /// Standard input is a pipe that nobody writes to: its end means that the parent has ended.
-  private static func watchParent() {
+  /// Stops too when standard input, a pipe that nobody writes to any more, ends: the parent has ended.
+  static func watchParent() {
     var status = stat()
     guard fstat(STDIN_FILENO, &status) == 0, status.st_mode & S_IFMT == S_IFIFO else { return }
     Thread.detachNewThread {

@@ -1,137 +1,130 @@
-import Arrays
-import Datasets
 import Experiment
 import Foundation
-import Models
-import NN
-import Safetensors
-import SystemTools
-import Theory
+import Measuring
+import Problems
+import Records
+import Runs
+import Tasks
 import Torch
-import Training
 
 /// Does the work that needs libtorch, for `collapse`, and tells it how that goes.
 ///
-/// The only argument is a ``Experiment/WorkerRequest`` as JSON; what happens is told as
-/// ``Experiment/WorkerEvent``s on standard output, one a line.
+/// The first line of standard input is a ``Tasks/TaskLine``; what happens is told as ``Tasks/WorkerLine``s on standard
+/// output. The end of standard input means that whoever asked is gone.
 @main struct Worker {
   static func main() {
     Interruption.install()
     do {
-      let request = try decodedRequest()
+      guard CommandLine.arguments.count == 1, let line = try firstLine() else {
+        throw Problem(
+          .badSetting, "", "collapse-worker is started by collapse; use that: collapse --help")
+      }
+      Interruption.watchParent()
       // For memory debuggers, and to see what our own is worth.
       if ProcessInfo.processInfo.environment["COLLAPSE_ALLOCATOR"] != "system" {
         try Engine.installCachingAllocator()
       }
       emit(.ready(compiled: Engine.compiledVersion, loaded: Engine.loadedVersion ?? "unknown"))
-      try perform(request)
+      try perform(line)
     } catch {
-      let failure = Failure(describing: error)
-      emit(.failed(failure))
-      exit(failure.status.rawValue)
+      emit(.failed(Problem(error)))
+      exit(1)
     }
   }
 
-  private static func decodedRequest() throws -> WorkerRequest {
-    guard CommandLine.arguments.count == 2,
-      let request = try? JSONDecoder().decode(WorkerRequest.self, from: Data(CommandLine.arguments[1].utf8))
-    else {
-      throw Failure(.usage, "collapse-worker is started by collapse; use that: collapse --help")
+  /// The task; nil for anything else. Read byte by byte, so that what follows is left.
+  private static func firstLine() throws -> TaskLine? {
+    guard isatty(STDIN_FILENO) == 0 else { return nil }
+    var data = Data()
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while data.last != UInt8(ascii: "\n") {
+      let count = read(STDIN_FILENO, &buffer, buffer.count)
+      guard count > 0 else { return nil }
+      data.append(contentsOf: buffer[..<count])
     }
-    return request
+    return try? TaskLine(line: data)
   }
 
-  private static func perform(_ request: WorkerRequest) throws {
-    switch request {
-    case .train(let configuration, let directory, let command):
-      let (run, summary) = try TrainingRun.start(
-        configuration, at: directory, command: command, until: { Interruption.isRequested }, report: emit)
-      try finish(run, summary)
-    case .resume(let directory, let command):
-      let run = try RunDirectory.open(directory)
-      let summary = try TrainingRun.resume(
-        run, command: command, until: { Interruption.isRequested }, report: emit)
-      try finish(run, summary)
-    case .evaluate(let directory, let weights, let device):
-      let setup = try Setup(trained: RunDirectory.open(directory), weights, device: device) {
-        emit(.fetching($0, $1))
-      }
-      try emit(result: setup.evaluate())
-    case .capture(let request):
-      let run = try RunDirectory.open(request.directory)
-      let setup = try Setup(trained: run, request.weights, device: request.device) { emit(.fetching($0, $1)) }
-      let file = try setup.capture(request, in: run) { emit(.fetching($0, $1)) }
-      try emit(result: ["capture": "\(run.path)/\(file)"])
-    case .captureForeign(let request):
-      let setup = try Setup(
-        foreign: request, reporting: { emit(.fetching($0, $1)) }, note: { emit(.note($0)) })
-      try setup.write(setup.archive(request.capture) { emit(.fetching($0, $1)) }, to: request.out)
-      try emit(result: ["capture": request.out])
-    case .measure(let request):
-      try emit(result: Measurement(request) { emit(.note($0)) })
-    case .data(let name, let fetch): try emit(result: DataReport(name, fetch: fetch))
-    case .doctor: try emit(result: EngineReport())
-    case .benchmark(let benchmark): try emit(result: StepBenchmark(benchmark))
+  private static func perform(_ line: TaskLine) throws {
+    func done<Task: WorkerTask>(_ kind: Task.Type, _ body: (Task) throws -> Task.Result?) throws -> Bool {
+      guard let task = try line.decoded(kind) else { return false }
+      if let result = try body(task) { try emit(result: result) }
+      return true
+    }
+    let isDone =
+      try done(TrainTask.self, train) || done(ResumeTask.self, resume) || done(EvaluateTask.self, evaluate)
+      || done(CaptureTask.self, capture) || done(ForeignCaptureTask.self, capture)
+      || done(MeasureTask.self) { try Measurement($0.request) { emit(.note($0)) } }
+      || done(EngineTask.self) { _ in try EngineReport() }
+      || done(BenchmarkTask.self) { try BenchmarkReport($0) }
+    guard isDone else {
+      throw Problem(.internalError, line.task, "collapse-worker knows no task \(line.task).")
     }
   }
 
-  private static func finish(_ run: RunDirectory, _ summary: Summary?) throws {
-    guard let summary else {
-      emit(.interrupted(directory: run.path))
-      exit(ExitStatus.interrupted.rawValue)
-    }
-    try emit(result: summary)
+  private static func train(_ task: TrainTask) throws -> RunSummary? {
+    let (run, summary) = try TrainingRun.start(
+      task.configuration, at: task.directory, command: task.command, until: { Interruption.isRequested },
+      report: emit)
+    return summary ?? interrupted(run)
   }
 
-  private static func emit(result: some Encodable) throws {
-    try emit(.result(JSONEncoder.collapsePretty.text(result)))
+  private static func resume(_ task: ResumeTask) throws -> RunSummary? {
+    let run = try RunDirectory.open(task.directory)
+    let summary = try TrainingRun.resume(
+      run, command: task.command, until: { Interruption.isRequested }, report: emit)
+    return summary ?? interrupted(run)
   }
 
-  static func emit(_ event: WorkerEvent) {
+  private static func interrupted(_ run: RunDirectory) -> RunSummary? {
+    emit(.interrupted(directory: run.path))
+    return nil
+  }
+
+  private static func evaluate(_ task: EvaluateTask) throws -> Evaluation? {
+    try TrainedNetwork(
+      of: RunDirectory.open(task.directory), task.weights, device: task.device, reporting: report
+    )
+    .evaluate()
+  }
+
+  private static func capture(_ task: CaptureTask) throws -> CaptureReport? {
+    let run = try RunDirectory.open(task.directory)
+    let network = try TrainedNetwork(of: run, task.weights, device: task.device, reporting: report)
+    let file = try network.capture(task.request, named: task.capture, in: run, reporting: report)
+    return CaptureReport(capture: "\(run.path)/\(file)")
+  }
+
+  private static func capture(_ task: ForeignCaptureTask) throws -> CaptureReport? {
+    let network = try ForeignNetwork(task, reporting: report)
+    emit(
+      .note(
+        String(
+          format: "test accuracy %.2f %% on %d images", 100 * network.accuracy, network.dataset.test.count)
+          + "; if you know a better one, look to the normalisation (--mean, --deviation), the order of the classes "
+          + "and the architecture"))
+    try network.capture(task.request, reporting: report).write(to: task.out)
+    return CaptureReport(capture: task.out)
+  }
+
+  private static func report(_ what: String, _ share: Double) { emit(.working(what, share)) }
+
+  private static func emit(_ event: WorkerEvent) {
     if case .started = event { Interruption.deferFirst() }
-    guard var line = try? JSONEncoder().encode(event) else { return }
-    line.append(UInt8(ascii: "\n"))
+    if let line = try? WorkerLine.event(event).data { write(line) }
+  }
+
+  private static func emit(result: some Document) throws { try write(WorkerLine.result(result.json()).data) }
+
+  private static func write(_ line: Data) {
     // A reader that has gone is noticed elsewhere; what was computed is on the disk.
     line.withUnsafeBytes { buffer in
       var written = 0
       while written < buffer.count {
-        let count = write(STDOUT_FILENO, buffer.baseAddress! + written, buffer.count - written)
+        let count = Foundation.write(STDOUT_FILENO, buffer.baseAddress! + written, buffer.count - written)
         if count <= 0 { break }
         written += count
       }
-    }
-  }
-}
-
-extension Failure {
-  /// What a user is told of an error of any target.
-  init(describing error: any Error) {
-    switch error {
-    case let failure as Failure: self = failure
-    case let error as DatasetError:
-      let status: ExitStatus =
-        switch error.kind {
-        case .missing: .missing
-        case .malformed: .badData
-        case .unsuitable: .usage
-        }
-      self.init(status, error.reason, remedies: error.remedies)
-    case let error as ToolError: self.init(.missing, error.reason + ".")
-    case let error as TheoryError: self.init(.badData, "\(error).")
-    case let error as UnknownModel: self.init(.usage, error.description + ".")
-    case let error as UnfitImages: self.init(.usage, error.description + ".")
-    case let error as ArrayError: self.init(error.isMissing ? .missing : .badData, "\(error).")
-    case let error as FileError:
-      self.init(.internalError, "\(error).", remedies: ["Is the disk full, or the directory read-only?"])
-    case let error as SafetensorsError: self.init(.badData, error.description + ".")
-    case let error as UnknownLayout: self.init(.badData, error.description + ".")
-    case let error as LoadingError: self.init(.badData, error.description + ".")
-    case let error as TorchError:
-      let memory = error.reason.localizedCaseInsensitiveContains("memory")
-      self.init(
-        .internalError, error.description,
-        remedies: memory ? ["Try smaller batches: --set batch_size=…, evaluation.batch_size=…"] : [])
-    default: self.init(.internalError, "\(error)")
     }
   }
 }

@@ -1,6 +1,9 @@
 import ArgumentParser
 import Experiment
 import Foundation
+import Problems
+import Records
+import Tasks
 
 struct BenchmarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -11,20 +14,38 @@ struct BenchmarkCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "train", abstract: "Time training steps with mixup on random images.",
       discussion: """
-        A step is crop, flip, normalisation, mixup, forward, backward and update.
+        A step is crop, flip, normalisation, mixup, forward, backward and update. With a configuration, \
+        put together as for collapse train, it is exactly the step that this trains with, on images of \
+        its data set's size; the other options override what it says.
 
-        EXAMPLE
+        EXAMPLES
           collapse benchmark train --model wrn-16-2 --precision bf16 --batch 128 --steps 20 --json
+          collapse benchmark train --config mine.yaml --set gradient_accumulation=2
         """)
 
-    @Option(name: .long, help: "sgd, adam or adamw.") var optimizer = "sgd"
+    @OptionGroup var choice: ConfigurationOptions
+
+    @Option(name: .long, help: "sgd, adam or adamw. Default: sgd.")
+    var optimizer: String?
+
     @OptionGroup var options: BenchmarkOptions
 
-    func run() throws {
-      guard let kind = Configuration.Optimizer.Kind(rawValue: optimizer) else {
-        throw Failure(.usage, "--optimizer is sgd, adam or adamw, not \(optimizer).")
+    func run() throws { try options.run(.train, task()) }
+
+    /// The steps that are asked for.
+    func task() throws -> BenchmarkTask {
+      let kind = try optimizer.map { name in
+        guard let kind = Configuration.Optimizer.Kind(rawValue: name) else {
+          throw Failure(.usage, "--optimizer is sgd, adam or adamw, not \(name).")
+        }
+        return kind
       }
-      try options.run(.train, optimizer: kind)
+      // What these optimisers are usually started with, unless it is said otherwise.
+      let rate =
+        try (kind ?? .sgd) == .sgd ? [] : [Configuration.Source(assignment: "optimizer.learning_rate=1e-3")]
+      var configuration = try Configuration(rate + choice.sources)
+      configuration.optimizer.kind = kind ?? configuration.optimizer.kind
+      return try options.task(configuration, isOfDataset: choice.namesData)
     }
   }
 
@@ -40,7 +61,7 @@ struct BenchmarkCommand: ParsableCommand {
 
     @OptionGroup var options: BenchmarkOptions
 
-    func run() throws { try options.run(.evaluate) }
+    func run() throws { try options.run(.evaluate, options.task(Configuration())) }
   }
 
   struct Capture: ParsableCommand {
@@ -55,22 +76,36 @@ struct BenchmarkCommand: ParsableCommand {
 
     @OptionGroup var options: BenchmarkOptions
 
-    func run() throws { try options.run(.capture) }
+    func run() throws { try options.run(.capture, options.task(Configuration())) }
+  }
+}
+
+extension ConfigurationOptions {
+  /// Whether it says which images, and how large they are.
+  fileprivate var namesData: Bool {
+    preset != nil || config != nil || settings.contains { $0.hasPrefix("data.") }
   }
 }
 
 /// What all timings of a network have in common.
 struct BenchmarkOptions: ParsableArguments {
-  @Option(name: .long, help: "The network.") var model = "wrn-16-2"
-  @Option(name: .long, help: "fp32, bf16 or auto.") var precision = "auto"
-  @Option(name: .long, help: "cpu, cuda, cuda:N or auto.") var device = "auto"
-  @Option(name: .long, help: "Images a step.") var batch = 128
+  @Option(name: .long, help: "The network. Default: wrn-16-2.") var model: String?
+  @Option(name: .long, help: "fp32, bf16 or auto. Default: auto.")
+  var precision: String?
+  @Option(name: .long, help: "cpu, cuda, cuda:N or auto. Default: auto.")
+  var device: String?
+  @Option(name: .long, help: "Images a step. Default: 128.") var batch: Int?
   @Option(name: .long, help: "Steps that are timed.") var steps = 20
   @Option(name: .long, help: "Steps before those.") var warmup = 3
-  @Option(name: .long, help: "Threads; 0: as many as there are cores.") var threads = 0
-  @Option(name: .long, help: "Height and width of the images.") var imageSize = 32
-  @Option(name: .long, help: "Channels of the images.") var channels = 3
-  @Option(name: .long, help: "Number of classes.") var classes = 10
+  @Option(
+    name: .long, help: "Threads; 0: as many as there are cores. Default: 0.")
+  var threads: Int?
+  @Option(name: .long, help: "Height and width of the images. Default: 32.")
+  var imageSize: Int?
+  @Option(name: .long, help: "Channels of the images. Default: 3.")
+  var channels: Int?
+  @Option(name: .long, help: "Number of classes. Default: 10.")
+  var classes: Int?
   @OptionGroup var output: JSONOption
 
   /// Beyond any use, and far below what overflows.
@@ -82,55 +117,64 @@ struct BenchmarkOptions: ParsableArguments {
     }
   }
 
-  private func request(_ work: WorkerRequest.Benchmark.Work, _ optimizer: Configuration.Optimizer.Kind)
-    throws -> WorkerRequest.Benchmark
-  {
-    guard let precision = Configuration.Precision(rawValue: precision) else {
-      throw Failure(.usage, "--precision is fp32, bf16 or auto, not \(precision).")
-    }
+  private func check() throws {
     let counts = [
       ("--batch", batch, 2), ("--steps", steps, 1), ("--warmup", warmup, 0), ("--threads", threads, 0),
       ("--image-size", imageSize, 8), ("--channels", channels, 1), ("--classes", classes, 2),
     ]
-    for (name, value, least) in counts where !(least...Self.bound(name)).contains(value) {
+    for case (let name, let value?, let least) in counts where !(least...Self.bound(name)).contains(value) {
       throw Failure(.usage, "\(name) must be from \(least) to \(Self.bound(name)), not \(value).")
     }
-    var benchmark = WorkerRequest.Benchmark()
-    benchmark.work = work
-    benchmark.optimizer = optimizer
-    benchmark.model = model
-    benchmark.precision = precision
-    benchmark.device = device
-    benchmark.batchSize = batch
-    benchmark.steps = steps
-    benchmark.warmup = warmup
-    benchmark.threads = threads
-    benchmark.imageSize = imageSize
-    benchmark.channels = channels
-    benchmark.classes = classes
-    return benchmark
   }
 
-  func run(_ work: WorkerRequest.Benchmark.Work, optimizer: Configuration.Optimizer.Kind = .sgd) throws {
-    let json = try WorkerProcess.run(.benchmark(request(work, optimizer)))
-    if output.json { return print(json) }
-    struct Result: Decodable {
-      struct Spread: Decodable { let min, median, max: Double }
-      let model, precision, device: String
-      let threads, batchSize, steps, peakMemoryBytes: Int
-      let peakDeviceMemoryBytes: Int?
-      let imagesPerSecond, inputShare: Double
-      let stepSeconds: Spread
+  /// Steps of a configuration, as these options change it.
+  ///
+  /// - Parameter isOfDataset: whether images are like those of the configuration's data set.
+  func task(_ base: Configuration, isOfDataset: Bool = false) throws -> BenchmarkTask {
+    var configuration = base
+    if let precision {
+      guard let value = Configuration.Precision(rawValue: precision) else {
+        throw Failure(.usage, "--precision is fp32, bf16 or auto, not \(precision).")
+      }
+      configuration.precision = value
     }
-    let result = try JSONDecoder.collapse.decode(Result.self, from: Data(json.utf8))
-    print(
-      String(
-        format: "%.0f images/s (step %.1f ms; %.1f to %.1f over %d steps; input %.1f %%), %.0f MB at most",
-        result.imagesPerSecond, 1e3 * result.stepSeconds.median, 1e3 * result.stepSeconds.min,
-        1e3 * result.stepSeconds.max, result.steps, 100 * result.inputShare,
-        Double(result.peakDeviceMemoryBytes ?? result.peakMemoryBytes) / 1e6))
-    print(
-      "\(result.model), \(result.precision), \(result.device), \(result.threads) threads, batch \(result.batchSize)"
-    )
+    try check()
+    configuration.model.name = model ?? base.model.name
+    configuration.device = device ?? base.device
+    configuration.batchSize = batch ?? base.batchSize
+    configuration.threads = threads ?? base.threads
+    try configuration.validate()
+    var task = BenchmarkTask(configuration)
+    if isOfDataset, let facts = base.data.dataset.descriptor.facts {
+      (task.imageSize, task.channels, task.classes) = (
+        facts.shape.height, facts.shape.channels, facts.classes
+      )
+    }
+    if isOfDataset, !base.data.classes.isEmpty { task.classes = base.data.classes.count }
+    if isOfDataset, base.data.imageSize > 0 { task.imageSize = base.data.imageSize }
+    task.imageSize = imageSize ?? task.imageSize
+    task.channels = channels ?? task.channels
+    task.classes = classes ?? task.classes
+    task.steps = steps
+    task.warmup = warmup
+    return task
+  }
+
+  func run(_ work: BenchmarkReport.Work, _ task: BenchmarkTask) throws {
+    var task = task
+    task.work = work
+    let report = try WorkerProcess().perform(task)
+    print(output.json ? try report.json() : report.text)
+  }
+}
+
+extension BenchmarkReport {
+  /// For people.
+  fileprivate var text: String {
+    let speed = String(
+      format: "%.0f images/s (step %.1f ms; %.1f to %.1f over %d steps; input %.1f %%), %.0f MB at most",
+      imagesPerSecond, 1e3 * stepSeconds.median, 1e3 * stepSeconds.min, 1e3 * stepSeconds.max, steps,
+      100 * inputShare, Double(peakDeviceMemoryBytes ?? peakMemoryBytes) / 1e6)
+    return "\(speed)\n\(model), \(precision), \(device), \(threads) threads, batch \(batchSize)"
   }
 }

@@ -1,6 +1,9 @@
 import ArgumentParser
 import Experiment
 import Foundation
+import Problems
+import Records
+import Tasks
 
 struct CaptureCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -78,27 +81,22 @@ struct CaptureCommand: ParsableCommand {
 
   func run() throws {
     let display = Display(quiet: output.json)
-    let json: String
-    do {
-      json = try WorkerProcess.run(request(), handle: display.show)
-    } catch let failure as Failure where directory == nil {
-      throw foreign.inOwnWords(failure)
-    }
+    let report = try perform(display)
     display.clear()
-    if output.json { return print(json) }
-    let made = try JSONDecoder().decode([String: String].self, from: Data(json.utf8))
-    print(made["capture"] ?? "")
+    print(output.json ? try report.json() : report.capture)
   }
 
-  private func request() throws -> WorkerRequest {
+  private func perform(_ display: Display) throws -> CaptureReport {
     guard let directory else {
       guard classes == nil else {
         throw Failure(
           .usage, "--classes is for captures of a run; --network-classes says which a network knows.")
       }
-      let capture = try captureRequest(in: "", Configuration(), isForeign: true)
-      return .captureForeign(
-        try foreign.request(weights: weights, capture, seed: seed, device: device, name: name))
+      do {
+        return try WorkerProcess().perform(foreignTask(), handle: display.show)
+      } catch {
+        throw Failure(describing: error, in: .foreignNetwork)
+      }
     }
     try foreign.checkAbsent()
     guard let chosen = RunDirectory.Weights(rawValue: weights ?? "last") else {
@@ -106,20 +104,36 @@ struct CaptureCommand: ParsableCommand {
         .usage, "--weights is last or best for a run, not \(weights ?? "").",
         remedies: ["For weights that were trained elsewhere leave the run out: collapse capture --help."])
     }
-    var request = try captureRequest(
-      in: directory, RunDirectory.open(directory).loadConfiguration(), isForeign: false)
-    request.weights = chosen
-    request.device = device
-    return .capture(request)
+    var task = CaptureTask(
+      directory: directory, capture: try captureName,
+      request: try request(RunDirectory.open(directory).loadConfiguration()))
+    task.weights = chosen
+    task.device = device
+    return try WorkerProcess().perform(task, handle: display.show)
   }
 
-  private func captureRequest(in directory: String, _ base: Configuration, isForeign: Bool) throws
-    -> CaptureRequest
-  {
-    let name = name ?? (trajectories ? "trajectories" : "capture")
-    guard !name.isEmpty, !name.contains("/"), !name.hasPrefix(".") else {
-      throw Failure(.usage, "--name \"\(name)\" is not a plain file name.")
+  private func foreignTask() throws -> ForeignCaptureTask {
+    _ = try captureName
+    // Of a network that is not known yet the whole is wanted.
+    var base = Configuration()
+    base.capture.classCount = 0
+    var request = try request(base)
+    request.seed = seed ?? 0
+    return try foreign.task(weights: weights, request, device: device, name: name)
+  }
+
+  private var captureName: String {
+    get throws {
+      let name = name ?? (trajectories ? "trajectories" : "capture")
+      guard !name.isEmpty, !name.contains("/"), !name.hasPrefix(".") else {
+        throw Failure(.usage, "--name \"\(name)\" is not a plain file name.")
+      }
+      return name
     }
+  }
+
+  /// What is asked for, and for the rest as a configuration has it.
+  private func request(_ base: Configuration) throws -> CaptureRequest {
     var configuration = base
     if let samples, !plain { configuration.capture.samples = samples }
     let chosen = try statistics.map { text in
@@ -131,19 +145,19 @@ struct CaptureCommand: ParsableCommand {
     // A module is exported in evaluation mode, and many cannot do otherwise.
     configuration.capture.statistics =
       chosen ?? (foreign.module == nil ? configuration.capture.statistics : .running)
-    // Of a network that is not known yet the whole is wanted.
-    if isForeign { configuration.capture.classCount = 0 }
     if let classCount { configuration.capture.classCount = classCount }
     try configuration.validate()
-    var request = CaptureRequest(directory: directory, name: name, options: configuration.capture)
-    request.trajectories = try followed
-    request.plain = try plainImages(chosen)
+    let followed = try trajectorySampling(configuration.capture.classCount)
+    let still = try plainSampling(chosen)
+    var request = CaptureRequest(
+      followed.map { .trajectories($0) } ?? still.map { .plain($0) }
+        ?? .mixtures(configuration.mixtureSampling))
     request.classes = classes?.values ?? []
     request.seed = seed
     return request
   }
 
-  private func plainImages(_ statistics: Configuration.Capture.Statistics?) throws -> CaptureRequest.Plain? {
+  private func plainSampling(_ statistics: Configuration.Capture.Statistics?) throws -> PlainSampling? {
     guard plain else {
       guard !layers else { throw Failure(.usage, "--layers is for --plain, which is not given.") }
       return nil
@@ -156,44 +170,32 @@ struct CaptureCommand: ParsableCommand {
     guard samples.map({ $0 > 0 }) ?? true else {
       throw Failure(.usage, "--samples must be 1 or more.")
     }
-    var wanted = CaptureRequest.Plain()
-    wanted.samples = samples ?? 0
-    wanted.layers = layers
-    wanted.statistics = statistics ?? .running
-    return wanted
+    var sampling = PlainSampling()
+    sampling.samples = samples ?? 0
+    sampling.layers = layers
+    sampling.usesBatchStatistics = statistics == .batch
+    return sampling
   }
 
   /// What to follow through the layers, if anything.
-  private var followed: CaptureRequest.Trajectories? {
-    get throws {
-      guard trajectories else {
-        guard pairs == nil, lambdas == nil else {
-          throw Failure(.usage, "--pairs and --lambdas are for --trajectories, which is not given.")
-        }
-        return nil
+  private func trajectorySampling(_ classCount: Int) throws -> TrajectorySampling? {
+    guard trajectories else {
+      guard pairs == nil, lambdas == nil else {
+        throw Failure(.usage, "--pairs and --lambdas are for --trajectories, which is not given.")
       }
-      guard samples == nil, statistics == nil else {
-        throw Failure(
-          .usage, "--samples and --statistics are not for --trajectories.", remedies: ["--pairs is."])
-      }
-      var wanted = CaptureRequest.Trajectories()
-      wanted.pairs = pairs ?? wanted.pairs
-      wanted.lambdas = lambdas ?? wanted.lambdas
-      guard wanted.pairs >= 1, wanted.lambdas >= 2 else {
-        throw Failure(.usage, "--pairs must be 1 or more and --lambdas 2 or more.")
-      }
-      return wanted
+      return nil
     }
-  }
-}
-
-/// Classes by number or name, with commas between them.
-struct ClassList: ExpressibleByArgument {
-  let values: [ClassChoice]
-
-  init?(argument: String) {
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
-    guard parts.allSatisfy({ !$0.isEmpty }) else { return nil }
-    values = parts.map { ClassChoice(String($0)) }
+    guard samples == nil, statistics == nil else {
+      throw Failure(
+        .usage, "--samples and --statistics are not for --trajectories.", remedies: ["--pairs is."])
+    }
+    var sampling = TrajectorySampling()
+    sampling.classCount = classCount
+    sampling.pairs = pairs ?? sampling.pairs
+    sampling.lambdas = lambdas ?? sampling.lambdas
+    guard sampling.pairs >= 1, sampling.lambdas >= 2 else {
+      throw Failure(.usage, "--pairs must be 1 or more and --lambdas 2 or more.")
+    }
+    return sampling
   }
 }

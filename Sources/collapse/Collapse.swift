@@ -1,7 +1,6 @@
 import ArgumentParser
 import Experiment
 import Foundation
-import Theory
 
 /// The command line. It does not load libtorch: work that needs it is done by `collapse-worker`.
 struct Collapse: ParsableCommand {
@@ -36,17 +35,12 @@ struct Collapse: ParsableCommand {
       var command = try Collapse.parseAsRoot()
       try command.run()
       try finishOutput()
-    } catch let failure as Failure {
-      writeToStandardError("collapse: \(failure)\n")
-      exit(failure.status.rawValue)
-    } catch let error as TheoryError {
-      writeToStandardError("collapse: \(error).\n")
-      exit(ExitStatus.usage.rawValue)
     } catch {
       // Status 1 is for errors that ArgumentParser knows nothing of.
       guard Collapse.exitCode(for: error) == .failure else { Collapse.exit(withError: error) }
-      writeToStandardError("collapse: \(error)\n")
-      exit(ExitStatus.internalError.rawValue)
+      let failure = Failure(describing: error)
+      writeToStandardError("collapse: \(failure)\n")
+      exit(failure.status.rawValue)
     }
   }
 }
@@ -57,10 +51,4 @@ struct Collapse: ParsableCommand {
 func finishOutput() throws {
   guard fflush(nil) != 0, errno != EPIPE, errno != EBADF else { return }
   throw Failure(.internalError, "the output could not be written (\(String(cString: strerror(errno)))).")
-}
-
-/// Where a command prints results as JSON.
-struct JSONOption: ParsableArguments {
-  @Flag(name: .long, help: "Print the result as JSON, and nothing else.")
-  var json = false
 }

@@ -1,5 +1,5 @@
-import Experiment
 import Foundation
+import Tasks
 
 /// Shows how work goes, on standard error: one line that changes on a terminal, plain lines otherwise.
 final class Display {
@@ -21,7 +21,7 @@ final class Display {
     case .started(let directory): line("run directory: \(directory)")
     case .metrics(let row): line(row.line)
     case .progress(let progress): show(progress)
-    case .fetching(let action, let fraction): show(action, fraction)
+    case .working(let action, let fraction): show(action, fraction)
     default: break
     }
   }

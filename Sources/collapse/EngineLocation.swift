@@ -1,5 +1,5 @@
-import Experiment
 import Foundation
+import Problems
 import SystemTools
 
 /// Where the worker is, and the libtorch that it is to load.
@@ -18,14 +18,13 @@ struct EngineLocation {
 
   /// The worker beside this program, with `COLLAPSE_LIBTORCH` looked at before it is loaded.
   ///
-  /// - Throws: `Failure` if either is missing or cannot be right.
+  /// - Throws: `Problem` if either is missing or cannot be right.
   static func find() throws -> EngineLocation {
     let worker = ProgramLocation.file.deletingLastPathComponent().appendingPathComponent("collapse-worker")
       .path
     guard FileManager.default.isExecutableFile(atPath: worker) else {
-      throw Failure(
-        .missing, "\(worker) is not there; it does the work that needs libtorch.",
-        remedies: ["make build makes it beside collapse."])
+      throw Problem(
+        .missingWorker, worker, "\(worker) is not there; it does the work that needs libtorch.")
     }
     var environment = ProcessInfo.processInfo.environment
     if let given = environment["COLLAPSE_LIBTORCH"], !given.isEmpty {
@@ -53,21 +52,20 @@ struct EngineLocation {
   private static func check(_ directory: String) throws {
     let files = FileManager.default
     guard files.fileExists(atPath: directory) else {
-      throw Failure(
-        .missing, "COLLAPSE_LIBTORCH names \(directory), which does not exist.", remedies: remedies)
+      throw Problem(
+        .missingEngine, directory, "COLLAPSE_LIBTORCH names \(directory), which does not exist.")
     }
     for library in ["libtorch_cpu.so", "libc10.so"]
     where !files.fileExists(atPath: "\(directory)/lib/\(library)") {
-      throw Failure(
-        .badData, "the libtorch in \(directory) is not complete: lib/\(library) is missing.",
-        remedies: remedies)
+      throw Problem(
+        .unfitEngine, directory, "the libtorch in \(directory) is not complete: lib/\(library) is missing.")
     }
     guard let version = version(of: directory) else { return }
     let parts = version.split(separator: ".").prefix(2).compactMap { Int($0) }
     guard parts.count == 2, parts[0] == 2, (11...13).contains(parts[1]) else {
-      throw Failure(
-        .badData, "the libtorch in \(directory) has version \(version); \(versions) can be used.",
-        remedies: remedies)
+      throw Problem(
+        .unfitEngine, directory,
+        "the libtorch in \(directory) has version \(version); \(versions) can be used.")
     }
   }
 

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Experiment
 import Foundation
+import Problems
+import Tasks
 
 /// A network that was trained elsewhere, and the data that it is shown.
 struct ForeignNetworkOptions: ParsableArguments {
@@ -17,7 +19,7 @@ struct ForeignNetworkOptions: ParsableArguments {
   @Option(name: .long, help: "Name of the module's last layer. Default: found by what it computes.")
   var classifier: String?
 
-  @Option(name: .long, help: "fashion-mnist, cifar10, cifar100, folder or idx.")
+  @Option(name: .long, help: "\(DatasetNames.listed(DatasetNames.all)).")
   var data: String?
 
   @Option(name: .customLong("data-path"), help: "Where the images are; needed for folder and idx.")
@@ -63,24 +65,30 @@ struct ForeignNetworkOptions: ParsableArguments {
     }
   }
 
-  /// A failure whose remedies name these options instead of settings of a configuration.
-  func inOwnWords(_ failure: Failure) -> Failure {
-    let words = [
-      "--set data.path=": "--data-path ", "--set data.image_size=": "--image-size ",
-      "--set data.skip_corrupt=true": "--skip-corrupt",
-    ]
-    var failure = failure
-    failure.remedies = failure.remedies.map { remedy in
-      words.reduce(remedy) { $0.replacingOccurrences(of: $1.key, with: $1.value) }
+  /// The capture that is asked for.
+  func task(
+    weights: String?, _ request: CaptureRequest, device: String?, name: String?
+  ) throws -> ForeignCaptureTask {
+    let network = try network(weights: weights)
+    guard name == nil else {
+      throw Failure(.usage, "--name is for captures of a run; --out names the file here.")
     }
-    return failure
+    guard let out else { throw Failure(.usage, "--out says which file to write.") }
+    let images = try images
+    guard (mean == nil) == (deviation == nil) else {
+      throw Failure(.usage, "--mean and --deviation belong together.")
+    }
+    // Before hours of computing, not after.
+    try RunDirectory.makeDirectory(URL(fileURLWithPath: out).deletingLastPathComponent().path)
+    try images.validate()
+    var task = ForeignCaptureTask(network: network, data: images, out: out, request: request)
+    (task.mean, task.deviation) = (mean?.values, deviation?.values)
+    task.device = device ?? "auto"
+    task.precision = precision ?? .fp32
+    return task
   }
 
-  /// The capture that is asked for.
-  func request(
-    weights: String?, _ capture: CaptureRequest, seed: Int?, device: String?, name: String?
-  ) throws -> ForeignCapture {
-    let path: String
+  private func network(weights: String?) throws -> ForeignCaptureTask.Network {
     switch (weights, module) {
     case (nil, nil):
       throw Failure(
@@ -88,64 +96,38 @@ struct ForeignNetworkOptions: ParsableArguments {
         remedies: ["collapse capture --help shows examples."])
     case (_?, _?): throw Failure(.usage, "--weights and --module are two networks; give one.")
     case (let weights?, nil):
-      guard model != nil else {
+      guard let model else {
         throw Failure(
           .usage, "--weights \(weights): --model says which architecture they are of, such as wrn-28-10.")
       }
       guard classifier == nil else { throw Failure(.usage, "--classifier is for --module.") }
-      path = weights
+      return .weights(weights, model: model)
     case (nil, let module?):
       guard model == nil else {
         throw Failure(.usage, "--model is for --weights; a module is its own architecture.")
       }
-      path = module
+      return .module(module, classifier: classifier)
     }
-    guard name == nil else {
-      throw Failure(.usage, "--name is for captures of a run; --out names the file here.")
-    }
-    guard let out else { throw Failure(.usage, "--out says which file to write.") }
-    guard let data else { throw Failure(.usage, "--data says which images to capture: cifar10, folder, …") }
-    let names = Configuration.Dataset.allCases.map(\.rawValue)
-    guard let dataset = Configuration.Dataset(rawValue: data) else {
-      throw Failure(
-        .usage,
-        "--data cannot be \"\(data)\": it is one of \(names.joined(separator: ", "))."
-          + suggestion(for: data, among: names))
-    }
-    guard (mean == nil) == (deviation == nil) else {
-      throw Failure(.usage, "--mean and --deviation belong together.")
-    }
-    // Before hours of computing, not after.
-    try RunDirectory.makeDirectory(URL(fileURLWithPath: out).deletingLastPathComponent().path)
-    var images = Configuration.Data()
-    images.dataset = dataset
-    images.path = dataPath ?? ""
-    images.imageSize = imageSize ?? 0
-    images.skipCorrupt = skipCorrupt
-    images.classes = networkClasses?.values ?? []
-    var checked = Configuration()
-    checked.data = images
-    try checked.validate()
-    var request = ForeignCapture(path: path, data: images, out: out, capture: capture)
-    request.model = model
-    request.classifier = classifier
-    (request.mean, request.deviation) = (mean?.values, deviation?.values)
-    request.device = device ?? "auto"
-    request.precision = precision ?? .fp32
-    request.seed = seed ?? 0
-    return request
   }
-}
 
-extension Configuration.Precision: ExpressibleByArgument {}
-
-/// Numbers with commas between them.
-struct NumberArguments: ExpressibleByArgument {
-  let values: [Double]
-
-  init?(argument: String) {
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
-    guard !parts.isEmpty, parts.allSatisfy({ $0 != nil }) else { return nil }
-    values = parts.compactMap { $0 }
+  private var images: Configuration.Data {
+    get throws {
+      guard let data else {
+        throw Failure(.usage, "--data says which images to capture: cifar10, folder, …")
+      }
+      guard let dataset = Configuration.Dataset(named: data) else {
+        throw Failure(
+          .usage,
+          "--data cannot be \"\(data)\": it is one of \(DatasetNames.all.joined(separator: ", "))."
+            + suggestion(for: data, among: DatasetNames.all))
+      }
+      var images = Configuration.Data()
+      images.dataset = dataset
+      images.path = dataPath ?? ""
+      images.imageSize = imageSize ?? 0
+      images.skipCorrupt = skipCorrupt
+      images.classes = networkClasses?.values ?? []
+      return images
+    }
   }
 }

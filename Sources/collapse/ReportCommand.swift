@@ -2,6 +2,7 @@ import ArgumentParser
 import Experiment
 import Figures
 import Foundation
+import Records
 import Report
 import SystemTools
 

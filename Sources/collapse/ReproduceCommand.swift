@@ -2,8 +2,11 @@ import ArgumentParser
 import Experiment
 import Figures
 import Foundation
+import Problems
+import Records
 import Reproduction
 import SystemTools
+import Tasks
 
 struct ReproduceCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,8 +17,7 @@ struct ReproduceCommand: ParsableCommand {
       where it was stopped: after an interruption, give the same command again.
 
       ITEMS
-        figure-1 … figure-12, table-1, table-2, all; beyond the paper: configuration (the pictures as
-        numbers), layers (Figure 3 as numbers)
+        \(PaperItem.listed)
 
       SCALES
         quick   to try it: minutes an item on two cores
@@ -65,11 +67,11 @@ struct ReproduceCommand: ParsableCommand {
         .usage, "nothing to reproduce is named.",
         remedies: [
           "collapse reproduce all --scale small --dry-run",
-          "Items: all, " + Item.allCases.map(\.rawValue).joined(separator: ", ") + ".",
+          "Items: all, " + PaperItem.all.map(\.name).joined(separator: ", ") + ".",
         ])
     }
     guard (1...256).contains(jobs) else { throw Failure(.usage, "--jobs cannot be \(jobs): it is 1 to 256.") }
-    let wanted = Set(try items.flatMap(Item.named)).sorted()
+    let wanted = Set(try items.flatMap(PaperItem.named)).sorted()
     let programme = try Programme(scale: scale)
     let reproduction = try Reproduction(
       programme, directory: out ?? "reproduce/\(programme.name)", data: data)
@@ -86,13 +88,9 @@ struct ReproduceCommand: ParsableCommand {
     let failed: [String]
     do {
       failed = try reproduction.carryOut(
-        wanted, jobs: jobs, command: CommandLine.arguments,
-        perform: { request, handle in
-          // Between two workers nobody else has taken the signal.
-          if WorkerSignals.isStopping { throw Failure(.interrupted, "interrupted.") }
-          return try WorkerProcess.run(request, handle: handle)
-        }, report: { display.show($0) })
-    } catch let failure as Failure where failure.status == .interrupted {
+        wanted, jobs: jobs, command: CommandLine.arguments, performer: WorkerProcess(),
+        report: { display.show($0) })
+    } catch let problem as Problem where problem.code == .interrupted {
       throw Failure(
         .interrupted, "interrupted; checkpoints were made.", remedies: ["The same command goes on."])
     }
@@ -105,7 +103,7 @@ struct ReproduceCommand: ParsableCommand {
     }
     guard undrawn.isEmpty || !failed.isEmpty else {
       throw Failure(
-        .internalError, "not made: \(undrawn.map(\.rawValue).joined(separator: ", ")).",
+        .internalError, "not made: \(undrawn.map(\.name).joined(separator: ", ")).",
         remedies: [
           "Why is said above; files that are damaged can be removed, and the same command makes them anew."
         ])
@@ -122,11 +120,12 @@ struct ReproduceCommand: ParsableCommand {
   /// Makes the figures and tables of the items whose runs have finished; what is wrong with one leaves
   /// the others alone.
   private func draw(
-    _ items: [Item], _ reproduction: Reproduction, _ renderer: FigureRenderer, _ display: ReproductionDisplay
-  ) -> (files: [String], failed: [Item]) {
-    var (files, failed): ([String], [Item]) = ([], [])
+    _ items: [PaperItem], _ reproduction: Reproduction, _ renderer: FigureRenderer,
+    _ display: ReproductionDisplay
+  ) -> (files: [String], failed: [PaperItem]) {
+    var (files, failed): ([String], [PaperItem]) = ([], [])
     for item in items {
-      display.line("\(item.rawValue): drawing")
+      display.line("\(item.name): drawing")
       do {
         for table in try reproduction.tables(item) {
           files += try table.write(into: reproduction.directory + "/tables")
@@ -135,10 +134,10 @@ struct ReproduceCommand: ParsableCommand {
           files += try renderer.render(figure, into: reproduction.directory + "/figures")
         }
       } catch let missing as NotFinished {
-        display.line("\(item.rawValue): not made, since \(missing.run) has not finished")
+        display.line("\(item.name): not made, since \(missing.run) has not finished")
       } catch {
         failed.append(item)
-        display.line("\(item.rawValue): not made: \(error)")
+        display.line("\(item.name): not made: \(Failure(describing: error))")
       }
     }
     return (files, failed)
@@ -183,7 +182,7 @@ struct ReproduceCommand: ParsableCommand {
   )
     -> Double?
   {
-    try? reproduction.seconds(run, threads: threads, &speeds, { try WorkerProcess.run($0, handle: $1) })
+    try? reproduction.seconds(run, threads: threads, &speeds, WorkerProcess())
   }
 
   private func printPlan(
@@ -206,42 +205,7 @@ struct ReproduceCommand: ParsableCommand {
     }
     print(
       try JSONEncoder.collapsePretty.text(
-        Document(items: plan.items.map(\.rawValue), runs: rows, waiting: plan.waiting)))
-  }
-}
-
-/// Shows how a reproduction goes: one line for all that runs at once.
-private final class ReproductionDisplay: @unchecked Sendable {
-  // Told by one thread at a time.
-  private let display: Display
-  private var progress: [String: WorkerEvent.Progress] = [:]
-
-  init(quiet: Bool) { display = Display(quiet: quiet) }
-
-  func line(_ text: String) { display.line(text) }
-  func clear() { display.clear() }
-
-  func show(_ event: Reproduction.Event) {
-    switch event {
-    case .begun(let run, let action): display.line("\(run): \(action)")
-    case .finished(let run):
-      progress[run] = nil
-      display.line("\(run): done")
-    case .failed(let run, let failure):
-      progress[run] = nil
-      display.line("\(run): failed: \(failure)")
-    case .worker(let run, .progress(let moment)):
-      progress[run] = moment
-      let parts = progress.sorted { $0.key < $1.key }.map { name, moment in
-        "\(name) epoch \(moment.epoch)/\(moment.epochs), loss \(String(format: "%.3f", moment.loss)), "
-          + "\(Display.duration(moment.secondsLeft)) left"
-      }
-      display.passing(parts.joined(separator: " · "))
-    case .worker(let run, .metrics(let row)):
-      if row.testAccuracy != nil { display.line("\(run): \(row.line)") }
-    case .worker(_, .fetching(let action, let fraction)): display.show(.fetching(action, fraction))
-    default: break
-    }
+        Document(items: plan.items.map(\.name), runs: rows, waiting: plan.waiting)))
   }
 }
 
@@ -249,5 +213,18 @@ extension PlannedRun {
   /// What is left to do, in words.
   fileprivate var work: String {
     isDone ? "done" : parts.joined(separator: ", ")
+  }
+}
+
+extension PaperItem {
+  /// The names of all, in words: those of the paper's figures by the first and the last.
+  fileprivate static var listed: String {
+    func names(_ prefix: String) -> [String] { all.map(\.name).filter { $0.hasPrefix(prefix) } }
+    let (figures, tables) = (names("figure-"), names("table-"))
+    let others = all.filter { !(figures + tables).contains($0.name) }.map { item in
+      "\(item.name) (\(item.title.prefix(1).lowercased())\(item.title.dropFirst()))"
+    }
+    return ([figures[0] + " … " + figures[figures.count - 1]] + tables).joined(separator: ", ")
+      + ", all; beyond the paper: " + others.joined(separator: ", ")
   }
 }

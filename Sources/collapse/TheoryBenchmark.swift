@@ -1,6 +1,8 @@
 import ArgumentParser
 import Experiment
 import Foundation
+import Problems
+import Records
 import Randomness
 import Theory
 

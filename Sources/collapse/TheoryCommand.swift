@@ -1,6 +1,8 @@
 import ArgumentParser
 import Experiment
 import Foundation
+import Problems
+import Records
 import Theory
 
 struct TheoryCommand: ParsableCommand {
@@ -46,7 +48,7 @@ struct TheoryCommand: ParsableCommand {
       name: .long, parsing: .unconditional,
       help: ArgumentHelp(
         "A,B,D of ε(λ) = A exp(−B (λ − ½)⁴) − D; the paper's by default.", valueName: "A,B,D"))
-    var epsilon = NumberList([0.8, 20, 0.4])
+    var epsilon = NumberArguments([0.8, 20, 0.4])
 
     @Option(name: .long, parsing: .unconditional, help: "Factor of ε(λ).")
     var factor = 1.0
@@ -82,23 +84,6 @@ struct TheoryCommand: ParsableCommand {
       standardError = mean.sampled.standardError
     }
   }
-}
-
-/// Numbers with commas between them.
-struct NumberList: ExpressibleByArgument {
-  let values: [Double]
-
-  init(_ values: [Double]) { self.values = values }
-
-  init?(argument: String) {
-    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map {
-      Double($0.trimmingCharacters(in: .whitespaces))
-    }
-    guard parts.allSatisfy({ $0 != nil }) else { return nil }
-    values = parts.compactMap { $0 }
-  }
-
-  var defaultValueDescription: String { values.map { String(format: "%g", $0) }.joined(separator: ",") }
 }
 
 /// A number that JSON shows as null where there is none.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Experiment
 import Foundation
+import Problems
 import Randomness
 import Theory
 
@@ -42,7 +43,7 @@ extension TheoryCommand {
     @Option(
       name: .long, parsing: .unconditional,
       help: ArgumentHelp("Values of λ for which the range of ε within the bound is given.", valueName: "λ,…"))
-    var lambda = NumberList([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    var lambda = NumberArguments([0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
     @OptionGroup var output: JSONOption
 

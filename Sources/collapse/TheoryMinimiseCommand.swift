@@ -1,6 +1,7 @@
 import ArgumentParser
 import Experiment
 import Foundation
+import Problems
 import Randomness
 import Theory
 

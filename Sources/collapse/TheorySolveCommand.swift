@@ -22,7 +22,7 @@ extension TheoryCommand {
     @Option(
       name: .long, parsing: .unconditional,
       help: ArgumentHelp("Values of λ, the weight of the first class, from 0 to 1.", valueName: "λ,…"))
-    var lambda = NumberList([0, 0.1, 0.25, 0.5])
+    var lambda = NumberArguments([0, 0.1, 0.25, 0.5])
 
     @OptionGroup var output: JSONOption
 

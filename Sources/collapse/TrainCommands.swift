@@ -2,6 +2,9 @@ import ArgumentParser
 import Experiment
 import Figures
 import Foundation
+import Problems
+import Records
+import Tasks
 
 /// Where a run comes from and goes to.
 struct RunOptions: ParsableArguments {
@@ -38,42 +41,26 @@ struct TrainCommand: ParsableCommand {
         collapse train --config mine.yaml --set optimizer.learning_rate=0.05 --seed 3 --out runs/b
       """)
 
-  @Option(
-    name: .long,
-    help: "A configuration that comes with the program: \(Presets.all.keys.sorted().joined(separator: ", "))."
-  )
-  var preset: String?
-
-  @Option(name: .long, help: "A YAML file with a configuration.")
-  var config: String?
-
-  @Option(
-    name: .customLong("set"),
-    help: ArgumentHelp("One setting, such as mixup.alpha=0.4. May be repeated.", valueName: "key=value"))
-  var settings: [String] = []
+  @OptionGroup var choice: ConfigurationOptions
 
   @OptionGroup var options: RunOptions
 
   func run() throws {
-    guard preset != nil || config != nil || !settings.isEmpty else {
+    guard !choice.isEmpty else {
       throw Failure(
         .usage, "there is nothing to train: name a preset, a configuration file or a setting.",
         remedies: ["collapse train --preset wrn-16-2-fashion-mnist", "collapse train --help shows more."])
     }
-    var sources: [Configuration.Source] = []
-    if let preset { sources.append(try Presets.source(preset)) }
-    if let config { sources.append(try Configuration.Source(file: config)) }
-    sources += try settings.map { try Configuration.Source(assignment: $0) } + options.sources
-    let configuration = try Configuration(sources)
+    let configuration = try Configuration(choice.sources + options.sources)
     let display = Display(quiet: options.output.json)
     let summary = try Self.train(configuration, out: options.out, display)
     try Self.present(summary, nil, json: options.output.json, display)
   }
 
-  /// Trains to the end and draws; gives the summary as JSON.
-  static func train(_ configuration: Configuration, out: String?, _ display: Display) throws -> String {
-    return try WorkerProcess.run(
-      .train(configuration: configuration, directory: out, command: CommandLine.arguments),
+  /// Trains to the end.
+  static func train(_ configuration: Configuration, out: String?, _ display: Display) throws -> RunSummary {
+    try WorkerProcess().perform(
+      TrainTask(configuration: configuration, directory: out, command: CommandLine.arguments),
       handle: display.show)
   }
 
@@ -85,13 +72,13 @@ struct TrainCommand: ParsableCommand {
   /// - Parameter run: its directory; nil takes what the summary says, which is right for a new run.
   /// - Returns: whether there is a picture now.
   @discardableResult
-  static func present(_ summary: String, _ run: RunDirectory?, json: Bool, _ display: Display) throws -> Bool
+  static func present(_ summary: RunSummary, _ run: RunDirectory?, json: Bool, _ display: Display) throws
+    -> Bool
   {
     display.clear()
-    let result = try RunResult(summary)
-    print(json ? summary : result.text)
+    print(json ? try summary.json() : summary.text)
     try finishOutput()
-    let run = run ?? RunDirectory(result.run)
+    let run = run ?? RunDirectory(summary.run)
     let later = "draw it with: collapse figure activations \(run.path)"
     WorkerSignals.say("interrupted before the figure was drawn; \(later)")
     do {
@@ -99,10 +86,11 @@ struct TrainCommand: ParsableCommand {
       FigureEvents.write(files, of: run)
       if !json { files.forEach { print("figure: \($0)") } }
       return true
-    } catch let failure as Failure {
-      guard failure.status == .usage || failure.status == .missing else {
-        throw Failure(
-          failure.status, failure.reason, remedies: failure.remedies + ["Once it is mended, \(later)"])
+    } catch {
+      var failure = Failure(describing: error)
+      guard [.usage, .missing].contains(failure.status) else {
+        failure.remedies.append("Once it is mended, \(later)")
+        throw failure
       }
       writeToStandardError("no figure was drawn: \(failure)\n")
       return false
@@ -128,33 +116,20 @@ struct ResumeCommand: ParsableCommand {
     let run = try RunDirectory.open(directory)
     let display = Display(quiet: output.json)
     // One that is damaged is made again.
-    if let summary = try? String(contentsOfFile: run.summary, encoding: .utf8),
-      (try? RunResult(summary)) != nil
-    {
+    if let summary = RunSummary(in: run.path) {
       display.line("\(directory) is finished; nothing to do.")
       try TrainCommand.present(summary, run, json: output.json, display)
       return
     }
-    let summary = try WorkerProcess.run(
-      .resume(directory: directory, command: CommandLine.arguments), handle: display.show)
+    let summary = try WorkerProcess().perform(
+      ResumeTask(directory: directory, command: CommandLine.arguments), handle: display.show)
     try TrainCommand.present(summary, run, json: output.json, display)
   }
 }
 
-/// What is read back of a run's summary.
-struct RunResult: Decodable {
-  let run: String
-  let testAccuracy: Double
-  let sameClassAlignment: Double
-  let classifierNormVariation: Double
-  let classifierCosineDeviation: Double
-  let seconds: Double
-
-  /// Reads it from JSON.
-  init(_ json: String) throws { self = try JSONDecoder.collapse.decode(Self.self, from: Data(json.utf8)) }
-
-  /// The summary for people.
-  var text: String {
+extension RunSummary {
+  /// For people.
+  fileprivate var text: String {
     func shown(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
     return """
       test accuracy          \(shown(100 * testAccuracy, 2)) %
@@ -162,22 +137,5 @@ struct RunResult: Decodable {
       classifier             norms ±\(shown(100 * classifierNormVariation, 1)) %, cosines ±\(shown(classifierCosineDeviation, 3))  (0: a simplex ETF)
       time                   \(Display.duration(seconds))
       """
-  }
-}
-
-extension Configuration.Source {
-  /// The text of a file.
-  ///
-  /// - Throws: `Failure` if it cannot be read.
-  init(file: String) throws {
-    // Read as a stream: it may be a pipe.
-    guard let handle = FileHandle(forReadingAtPath: file), let data = try? handle.readToEnd() ?? Data(),
-      let text = String(data: data, encoding: .utf8)
-    else {
-      let exists = FileManager.default.fileExists(atPath: file)
-      throw Failure(
-        exists ? .badData : .missing, "\(file) \(exists ? "cannot be read as text" : "does not exist").")
-    }
-    self.init(text: text, name: file)
   }
 }

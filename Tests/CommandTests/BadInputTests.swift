@@ -116,6 +116,8 @@ import Testing
     (["data", "fetch", "fashion"], ["there is no data set \"fashion\""]),
     (["benchmark", "train", "--batch", "0"], ["--batch must be from 2"]),
     (["benchmark", "train", "--model", "vgg"], ["there is no model \"vgg\""]),
+    (["benchmark", "train", "--set", "mixup.knd=cutmix"], ["no key \"mixup.knd\"", "\"mixup.kind\""]),
+    (["benchmark", "train", "--preset", "dmeo"], ["there is no preset \"dmeo\"", "Presets: demo, "]),
     (["benchmark", "train", "--precision", "int8"], ["--precision is fp32, bf16 or auto"]),
   ]
 

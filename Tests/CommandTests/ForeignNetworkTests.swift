@@ -1,5 +1,5 @@
 import Foundation
-import Safetensors
+import Arrays
 import SystemTools
 import TestSupport
 import Testing

@@ -205,7 +205,11 @@ import Testing
     for (name, words) in cases {
       try run("measure", "\(name).npz").expectFailure(65, ["\(name).npz"] + words)
     }
-    try run("measure", "nan.npz", "--array", "label=y").expectFailure(64, ["Did you mean \"labels\"?"])
+    try run("measure", "nan.npz", "--array", "label=y").expectFailure(
+      64,
+      ["--array label=…: there is no array", "Did you mean \"labels\"?", "Those that are known: features, "])
+    try run("measure", "nan.npz", "--without", "logit").expectFailure(
+      64, ["--without logit: there is no array", "Did you mean \"logits\"?"])
     try run("measure", "nan.npz", "--array", "labels=y").expectFailure(66, ["neither a file nor an array"])
     try run("measure", "nan.npz", "--array", "labels").expectFailure(64, ["--array"])
     try run("measure", "nan.npz", "--bootstrap", "3").expectFailure(64, ["20 sets or more"])

@@ -52,7 +52,10 @@ import Testing
     let evaluation = try self.run("evaluate", "runs/small", "--json")
     #expect(evaluation.json?["accuracy"] as? Double == again.json?["test_accuracy"] as? Double)
     #expect((evaluation.json?["bins"] as? [[String: Any]])?.count == 15)
-    #expect(Set(evaluation.json?.keys.map { $0 } ?? []) == ["accuracy", "nll", "ece", "brier", "bins"])
+    #expect(
+      Set(evaluation.json?.keys.map { $0 } ?? []) == [
+        "accuracy", "nll", "ece", "brier", "bins", "schema_version",
+      ])
     #expect(try self.run("evaluate", "runs/small").output.contains("expected calibration error"))
 
     let capture = try self.run(

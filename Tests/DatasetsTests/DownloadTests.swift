@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import SystemTools
 import TestSupport
 import Testing
@@ -36,19 +37,22 @@ import Testing
   }
 
   /// What the server does, and the words of the message.
-  static let misdeeds: [(what: String, kind: DatasetError.Kind, words: [String])] = [
-    ("wrong", .malformed, ["/wrong gave 200000 bytes with MD5", "the file that is wanted has 200000 bytes"]),
-    ("page", .malformed, ["/page gave 27 bytes with MD5"]),
-    ("shorter", .malformed, ["/shorter gave 195000 bytes"]),
-    ("endless", .missing, ["/endless: it sends more than 400000 bytes"]),
-    ("busy", .missing, ["/busy: curl", "503"]),
+  static let misdeeds: [(what: String, code: ProblemCode, words: [String])] = [
+    (
+      "wrong", .wrongDownload,
+      ["/wrong gave 200000 bytes with MD5", "the file that is wanted has 200000 bytes"]
+    ),
+    ("page", .wrongDownload, ["/page gave 27 bytes with MD5"]),
+    ("shorter", .wrongDownload, ["/shorter gave 195000 bytes"]),
+    ("endless", .unfetchedData, ["/endless: it sends more than 400000 bytes"]),
+    ("busy", .unfetchedData, ["/busy: curl", "503"]),
   ]
 
-  @Test(arguments: misdeeds) func refuses(what: String, kind: DatasetError.Kind, words: [String]) throws {
-    let error = #expect(throws: DatasetError.self) {
+  @Test(arguments: misdeeds) func refuses(what: String, code: ProblemCode, words: [String]) throws {
+    let error = #expect(throws: Problem.self) {
       try download(what).fetch(to: directory.file("file")) { _, _ in }
     }
-    #expect(error?.kind == kind)
+    #expect(error?.code == code)
     for word in words { #expect(error?.reason.contains(word) == true, "\(error?.reason ?? "")") }
     #expect(!FileManager.default.fileExists(atPath: directory.file("file")))
     #expect(try directory.contents.allSatisfy { $0 == "file.part" })
@@ -78,9 +82,9 @@ import Testing
     let download = Download(url: "http://127.0.0.1:9/x", bytes: 10, digest: nil, pause: 0.01)
     #expect {
       try download.fetch(to: directory.file("file")) { _, _ in }
-    } throws: { "\($0)".contains("http://127.0.0.1:9/x: curl: (7)") }
+    } throws: { isProblem($0, .unfetchedData, "http://127.0.0.1:9/x: curl: (7)") }
     #expect {
       try download.fetch(to: directory.file("none/file")) { _, _ in }
-    } throws: { "\($0)".contains("none/file cannot be written (No such file or directory)") }
+    } throws: { isProblem($0, .unwritableCache, "none/file cannot be written (No such file or directory)") }
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import Randomness
 import SystemTools
 import TestSupport
@@ -36,8 +37,8 @@ import Testing
   @Test(arguments: malformed) func refuses(bytes: [UInt8], parts: [String]) throws {
     let directory = try TemporaryDirectory()
     let path = try directory.write(bytes, to: "a")
-    let error = #expect(throws: DatasetError.self) { try IDXFile(path: path, rank: 3) }
-    #expect(error?.kind == .malformed)
+    let error = #expect(throws: Problem.self) { try IDXFile(path: path, rank: 3) }
+    #expect(error?.code == .malformedData)
     for part in [path] + parts { #expect(error?.reason.contains(part) == true, "\(error!.reason)") }
   }
 
@@ -48,20 +49,21 @@ import Testing
     let whole = try [UInt8](Data(contentsOf: URL(fileURLWithPath: path + ".gz")))
     for count in [whole.count - 1, whole.count / 2, 12] {
       let cut = try directory.write(Array(whole.prefix(count)), to: "cut")
-      let error = #expect(throws: DatasetError.self) { try IDXFile(path: cut, rank: 1) }
-      #expect(error?.kind == .malformed && error?.reason.contains("damaged or cut short") == true)
+      let error = #expect(throws: Problem.self) { try IDXFile(path: cut, rank: 1) }
+      #expect(error?.code == .malformedData && error?.reason.contains("damaged or cut short") == true)
     }
   }
 
   @Test func missingFiles() throws {
     let directory = try TemporaryDirectory()
-    #expect(throws: DatasetError(.missing, "\(directory.file("a")) does not exist.")) {
-      try IDXFile(path: directory.file("a"), rank: 3)
+    let path = directory.file("a")
+    #expect(throws: Problem(.missingFile, path, "\(path) does not exist.")) {
+      try IDXFile(path: path, rank: 3)
     }
     try SyntheticImages.write(train: 6, test: 3, to: directory)
     try FileManager.default.removeItem(atPath: directory.file("t10k-labels-idx1-ubyte"))
-    let error = #expect(throws: DatasetError.self) { try IDXDataset.load(directory: directory.path) }
-    #expect(error?.kind == .missing && error?.reason.contains("t10k-labels-idx1-ubyte") == true)
+    let error = #expect(throws: Problem.self) { try IDXDataset.load(directory: directory.path) }
+    #expect(error?.code == .missingIDXFile && error?.reason.contains("t10k-labels-idx1-ubyte") == true)
   }
 }
 
@@ -75,22 +77,23 @@ import Testing
   @Test func reads() throws {
     let directory = try Self.files()
     let dataset = try IDXDataset.load(directory: directory.path)
-    #expect(dataset.training.images.shape == [9, 12, 12, 1] && dataset.test.count == 6)
+    #expect(dataset.training.count == 9 && dataset.test.count == 6)
+    #expect(dataset.shape == ImageShape(height: 12, width: 12, channels: 1))
     #expect(dataset.classes == 3 && dataset.training.labels == [0, 1, 2, 0, 1, 2, 0, 1, 2])
-    #expect(try dataset.training.images.array(UInt8.self) == SyntheticImages(count: 9).images)
+    #expect(Array(dataset.training.pixels) == SyntheticImages(count: 9).images)
   }
 
   @Test func labelsOutOfRange() throws {
     let directory = try Self.files()
     try directory.write(SyntheticImages.idx([6], [0, 1, 2, 0, 3, 2]), to: "t10k-labels-idx1-ubyte")
-    let error = #expect(throws: DatasetError.self) { try IDXDataset.load(directory: directory.path) }
+    let error = #expect(throws: Problem.self) { try IDXDataset.load(directory: directory.path) }
     #expect(error?.reason.contains("label 3 at position 4 is not in 0 to 2") == true)
   }
 
   @Test func countsThatDisagree() throws {
     let directory = try Self.files()
     try directory.write(SyntheticImages.idx([5], [0, 1, 2, 0, 1]), to: "t10k-labels-idx1-ubyte")
-    let error = #expect(throws: DatasetError.self) { try IDXDataset.load(directory: directory.path) }
+    let error = #expect(throws: Problem.self) { try IDXDataset.load(directory: directory.path) }
     #expect(error?.reason.contains("6 images") == true && error?.reason.contains("5 labels") == true)
   }
 
@@ -101,11 +104,11 @@ import Testing
     let right = try IDXFile(path: directory.file(name), rank: 1).digest()
     _ = try files.load(name: "x", classNames: nil, digests: [name: right])
     let wrong = String(right.reversed())
-    let error = #expect(throws: DatasetError.self) {
+    let error = #expect(throws: Problem.self) {
       try files.load(name: "x", classNames: nil, digests: [name: wrong])
     }
     #expect(
-      error?.kind == .malformed && error?.reason.contains("SHA-256 \(right), expected \(wrong)") == true)
+      error?.code == .wrongChecksum && error?.reason.contains("SHA-256 \(right), expected \(wrong)") == true)
   }
 
   @Test func restriction() throws {
@@ -116,12 +119,15 @@ import Testing
     // Images 0, 2, 3, 5 of the whole.
     let pixels = SyntheticImages(count: 9).images
     let expected = [0, 2, 3, 5].flatMap { pixels[$0 * 144..<($0 + 1) * 144] }
-    #expect(try part.training.images.array(UInt8.self) == expected)
-    for (classes, limit, words) in [([3], 0, "no class 3"), ([0], 4, "4 train images were asked for")] {
-      let error = #expect(throws: DatasetError.self) {
+    #expect(Array(part.training.pixels) == expected)
+    let refused: [([Int], Int, ProblemCode, String)] = [
+      ([3], 0, .unknownClass, "no class 3"), ([0], 4, .tooFewImages, "4 train images were asked for"),
+    ]
+    for (classes, limit, code, words) in refused {
+      let error = #expect(throws: Problem.self) {
         try dataset.restricted(classes: classes, trainLimit: limit, RandomStream(seed: 0))
       }
-      #expect(error?.kind == .unsuitable && error?.reason.contains(words) == true)
+      #expect(error?.code == code && error?.reason.contains(words) == true)
     }
   }
 }

@@ -1,9 +1,9 @@
 import Foundation
+import Problems
 import Randomness
 import SystemTools
 import TestSupport
 import Testing
-import Torch
 
 @testable import Datasets
 
@@ -53,14 +53,14 @@ import Torch
   @Test func readsImages() throws {
     try make(Self.good)
     let dataset = try load()
-    #expect(dataset.classNames == ["cat", "dog"] && dataset.channels == 3)
+    #expect(dataset.classNames == ["cat", "dog"])
     // Classes take turns.
     #expect(dataset.training.labels == [0, 1, 0, 1, 0])
-    #expect(dataset.training.images.shape == [5, 4, 4, 3])
-    let first = try (0..<5).map { try Array(dataset.training.images.bytes()[$0 * 48..<$0 * 48 + 3]) }
+    #expect(dataset.training.count == 5 && dataset.shape == ImageShape(height: 4, width: 4, channels: 3))
+    let first = (0..<5).map { Array(dataset.training.pixels(of: $0..<$0 + 1).prefix(3)) }
     #expect(first == [[10, 20, 30], [200, 100, 50], [11, 20, 30], [200, 101, 50], [12, 20, 30]])
     #expect(dataset.test.labels == [0, 1, 0])
-    let test = try (0..<3).map { try Array(dataset.test.images.bytes()[$0 * 48..<$0 * 48 + 3]) }
+    let test = (0..<3).map { Array(dataset.test.pixels(of: $0..<$0 + 1).prefix(3)) }
     #expect(test == [[7, 7, 7], [1, 2, 3], [0x12, 0x12, 0x12]], "grey and 16-bit images become RGB")
   }
 
@@ -78,10 +78,12 @@ import Torch
       """)
     let dataset = try load()
     let cats = dataset.training.labels.indices.filter { dataset.training.labels[$0] == 0 }
-    let pixels = try dataset.training.images.array(UInt8.self)
+    let pixels = Array(dataset.training.pixels)
     #expect(cats.map { pixels[$0 * 48] } == [200, 0x12, 0, 0x45])
     try make("save('train/cat/e.tif', np.full((4, 4), 70000, np.int32))")
-    #expect { try load() } throws: { "\($0)".contains("32 bits a pixel and values from 70000 to 70000") }
+    #expect { try load() } throws: {
+      isProblem($0, .unequalImages, "32 bits a pixel and values from 70000 to 70000")
+    }
   }
 
   /// As torchvision's ImageFolder numbers them: by code points of the names as they are stored.
@@ -110,10 +112,10 @@ import Torch
       open(sys.argv[1] + "/expected", "wb").write(np.stack(both).tobytes())
       """)
     let dataset = try load()
-    #expect(dataset.training.images.shape == [2, 30, 20, 3])
+    #expect(dataset.training.count == 2 && dataset.shape == ImageShape(height: 30, width: 20, channels: 3))
     let expected = try Data(contentsOf: URL(fileURLWithPath: directory.file("expected")))
-    #expect(try dataset.training.images.bytes() == expected)
-    #expect(try load(8).training.images.shape == [2, 8, 8, 3])
+    #expect(dataset.training.pixels == expected)
+    #expect(try load(8).shape == ImageShape(height: 8, width: 8, channels: 3))
   }
 
   /// The second start reads the pack, and a changed file makes a new one.
@@ -123,8 +125,8 @@ import Torch
     var notes: [String] = []
     let packed = try load { notes.append($0) }
     #expect(notes.isEmpty && packed.name == made.name && packed.origin == made.origin)
-    #expect(try packed.training.fingerprint() == made.training.fingerprint())
-    #expect(try packed.test.fingerprint() == made.test.fingerprint())
+    #expect(packed.training.fingerprint() == made.training.fingerprint())
+    #expect(packed.test.fingerprint() == made.test.fingerprint())
     #expect(packed.normalization == made.normalization && packed.classNames == made.classNames)
     // Whatever is wrong with the pack, the images are decoded again.
     let packs = directory.file("cache/packed")
@@ -158,45 +160,48 @@ import Torch
         open(sys.argv[1] + "/train/dog/empty.jpg", "wb").close()
         save("train/dog/large.png", flat(1, 1, 1, size=5))
         """)
-    let error = #expect(throws: DatasetError.self) { try load() }
+    let error = #expect(throws: Problem.self) { try load() }
     for word in [
       "3 of 7 images cannot be used", "cat/0.png (", "dog/empty.jpg (", "5×5 pixels, the first image 4×4",
     ] {
       #expect(error?.reason.contains(word) == true, "\(error?.reason ?? "")")
     }
-    #expect(error?.remedies.contains { $0.contains("data.skip_corrupt=true") } == true)
+    #expect(error?.code == .unequalImages && error?.choices == ["skip"])
     for _ in 0..<2 {
       // Said also where the rest comes from the pack.
       let rest = try load(skipsCorrupt: true)
-      #expect(rest.training.labels == [1, 0, 1, 0] && rest.training.count == rest.training.images.shape[0])
+      #expect(rest.training.labels == [1, 0, 1, 0] && rest.training.pixels.count == 4 * rest.shape.bytes)
       #expect(rest.notes.count == 1 && rest.notes[0].hasPrefix("left out: 3 of 7 images"))
     }
     #expect(try load(4, skipsCorrupt: true).training.count == 5)
   }
 
-  /// What is there, and the words of the message.
-  static let layouts: [(script: String, words: [String])] = [
-    ("", ["has no directory train"]),
+  /// What is there, the code, and the words of the message.
+  static let layouts: [(script: String, code: ProblemCode, words: [String])] = [
+    ("", .wrongLayout, ["has no directory train"]),
     (
-      "save('train/a/x.png', flat(1)[..., 0]); save('train/b/x.png', flat(1)[..., 0])",
+      "save('train/a/x.png', flat(1)[..., 0]); save('train/b/x.png', flat(1)[..., 0])", .wrongLayout,
       ["no directory test or val"]
     ),
-    ("save('train/a/x.png', flat(1)[..., 0]); save('test/a/x.png', flat(1)[..., 0])", ["one class only, a"]),
     (
-      "save('train/x.png', flat(1)[..., 0]); save('test/a/x.png', flat(1)[..., 0])",
+      "save('train/a/x.png', flat(1)[..., 0]); save('test/a/x.png', flat(1)[..., 0])", .malformedData,
+      ["one class only, a"]
+    ),
+    (
+      "save('train/x.png', flat(1)[..., 0]); save('test/a/x.png', flat(1)[..., 0])", .malformedData,
       ["no directory of a class"]
     ),
     (
       "save('train/a/x.png', flat(1)[..., 0]); os.makedirs(sys.argv[1] + '/train/b'); os.makedirs(sys.argv[1] + '/test')",
-      ["class b has no images"]
+      .classWithoutImages, ["class b has no images"]
     ),
     (
       "[save(f'train/{c}/x.png', flat(1)[..., 0]) for c in 'ab']; save('val/c/x.png', flat(1)[..., 0])",
-      ["val has a class c that no training image has"]
+      .malformedData, ["val has a class c that no training image has"]
     ),
     (
       "[save(f'train/{c}/x.png', flat(1)[..., 0]) for c in 'ab']; os.makedirs(sys.argv[1] + '/test')",
-      ["test has no images"]
+      .malformedData, ["test has no images"]
     ),
   ]
 
@@ -228,7 +233,7 @@ import Torch
     try make(Self.good)
     #expect(try load().training.count == 5)
     try make(script)
-    let error = #expect(throws: DatasetError.self) { try load() }
+    let error = #expect(throws: Problem.self) { try load() }
     for word in words { #expect(error?.reason.contains(word) == true, "\(error?.reason ?? "")") }
   }
 
@@ -238,24 +243,26 @@ import Torch
     #expect(try load().training.count == 5)
   }
 
-  @Test(arguments: layouts) func refuses(script: String, words: [String]) throws {
+  @Test(arguments: layouts) func refuses(script: String, code: ProblemCode, words: [String]) throws {
     try make(script)
-    let error = #expect(throws: DatasetError.self) { try load() }
+    let error = #expect(throws: Problem.self) { try load() }
+    #expect(error?.code == code)
     for word in words { #expect(error?.reason.contains(word) == true, "\(error?.reason ?? "")") }
   }
 
   @Test func missing() {
     #expect { try ImageFolder(directory: "/nowhere").load() } throws: {
-      "\($0)".contains("/nowhere does not exist")
+      isProblem($0, .missingFile, "/nowhere does not exist")
     }
   }
 
   /// Of each class its share, by the seed, whatever the limits; no image is in both parts.
   @Test func validationSplit() throws {
     let labels = (0..<100).map { $0 % 10 < 5 ? 0 : $0 % 10 < 8 ? 1 : 2 }
-    let images = Tensor((0..<100).map { UInt8($0) }, shape: [100, 1, 1, 1])
-    let set = ImageSet(images: images, labels: labels)
-    let dataset = try ImageDataset(
+    let set = ImageSet(
+      pixels: Data((0..<100).map { UInt8($0) }), shape: ImageShape(height: 1, width: 1, channels: 1),
+      labels: labels)
+    let dataset = ImageDataset(
       name: "d", classNames: ["a", "b", "c"], training: set, test: set, origin: "")
     func split(_ seed: UInt64, classes: [Int] = [], limit: Int = 0) throws -> ImageDataset {
       try dataset.restricted(
@@ -267,17 +274,17 @@ import Torch
     #expect(validation.count == 21 && parts.training.count == 79)
     let counts = (0..<3).map { label in validation.labels.count { $0 == label } }
     #expect(zip(counts, [10.5, 6.3, 4.2]).allSatisfy { abs(Double($0) - $1) < 1 })
-    #expect(try validation.images.bytes() == Data(validation.places.map { UInt8($0) }))
+    #expect(validation.pixels == Data(validation.places.map { UInt8($0) }))
     #expect(try split(1, limit: 30).validation?.places == validation.places)
     #expect(try split(1, limit: 30).training.places == Array(parts.training.places.prefix(30)))
     #expect(try split(2).validation?.places != validation.places)
     #expect(try split(1, classes: [2, 0]).validation?.labels.allSatisfy { $0 < 2 } == true)
     #expect(try dataset.restricted(RandomStream(seed: 1)).validation == nil)
     #expect { try split(1, limit: 80) } throws: {
-      "\($0)".contains("has 79 of these classes that are not held out")
+      isProblem($0, .tooFewImages, "has 79 of these classes that are not held out")
     }
     #expect { try dataset.restricted(validation: 100, RandomStream(seed: 0)) } throws: {
-      "\($0)".contains("100 training images were to be held out")
+      isProblem($0, .tooFewImages, "100 training images were to be held out")
     }
   }
 }

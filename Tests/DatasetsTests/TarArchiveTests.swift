@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import SystemTools
 import TestSupport
 import Testing
@@ -62,8 +63,8 @@ import Testing
 
   @Test(arguments: harmful) func refuses(script: String, words: [String]) throws {
     let archive = try archive(script)
-    let error = #expect(throws: DatasetError.self) { try unpack(archive) }
-    #expect(error?.kind == .malformed)
+    let error = #expect(throws: Problem.self) { try unpack(archive) }
+    #expect(error?.code == (words[0].contains("escaped") ? .hostileArchive : .malformedData))
     for word in [archive.path] + words {
       #expect(error?.reason.contains(word) == true, "\(error?.reason ?? "")")
     }
@@ -100,14 +101,14 @@ import Testing
       let packed = try CIFAR.ten.load(path: path)
       let plain = try CIFAR.ten.load(path: directory.file("cifar"))
       #expect(packed.origin == path && packed.training.labels == plain.training.labels)
-      #expect(try packed.training.fingerprint() == plain.training.fingerprint())
+      #expect(packed.training.fingerprint() == plain.training.fingerprint())
       #expect(packed.normalization == plain.normalization)
       #expect(try FileManager.default.contentsOfDirectory(atPath: directory.file("cache")).isEmpty)
       // Errors name the archive, not where it was unpacked.
       try directory.write(Array(images.records(.ten, [3], from: 0).dropLast()), to: "cifar/test_batch.bin")
       #expect(try Tool.run("tar", ["-czf", path, "-C", directory.path, "cifar"]).status == 0)
       #expect { try CIFAR.ten.load(path: path) } throws: {
-        "\($0)".contains("\(path)/test_batch.bin is cut short")
+        isProblem($0, .malformedData, "\(path)/test_batch.bin is cut short")
       }
     }
   }
@@ -121,10 +122,10 @@ import Testing
     try DataCache.$scoped.withValue(directory.file("cache")) {
       let busy = Download(url: server.address + "/busy", bytes: 1, digest: nil, pause: 0)
       #expect { try CIFAR.ten.fetch(busy) { _, _ in } } throws: {
-        "\($0)".contains("CIFAR10 could not be fetched: http://127.0.0.1")
+        isProblem($0, .unfetchedData, "CIFAR10 could not be fetched: http://127.0.0.1")
       }
       #expect { try CIFAR.ten.fetch(download) { _, _ in } } throws: {
-        "\($0)".contains("cifar-10-binary.tar.gz is damaged or cut short")
+        isProblem($0, .malformedData, "cifar-10-binary.tar.gz is damaged or cut short")
       }
       // An archive that was fetched before, of a part of the images.
       let names = (1...5).map { "data_batch_\($0).bin" } + ["test_batch.bin", "batches.meta.txt"]
@@ -137,7 +138,7 @@ import Testing
       #expect(try Tool.run("tar", ["-czf", archive, "-C", directory.path] + names).status == 0)
       let present = Download(url: server.address + "/busy", bytes: 1, digest: nil)
       #expect { try CIFAR.ten.fetch(present) { _, _ in } } throws: {
-        "\($0)".contains("\(archive)/data_batch_1.bin is cut short") && "\($0)".contains("has 10000 records")
+        isProblem($0, .partialData, "\(archive)/data_batch_1.bin is cut short", "has 10000 records")
       }
       #expect(!FileManager.default.fileExists(atPath: directory.file("cache/cifar10")))
       #expect(

@@ -1,12 +1,20 @@
+import Datasets
 import Foundation
+import Records
 import Testing
 
 @testable import Experiment
+@testable import Problems
 
 @Suite struct ConfigurationTests {
   static func load(_ yaml: String, _ assignments: String...) throws -> Configuration {
     let sets = try assignments.map { try Configuration.Source(assignment: $0) }
     return try Configuration([.init(text: yaml, name: "c.yaml")] + sets)
+  }
+
+  static func isProblem(_ error: any Error, _ code: ProblemCode, _ words: String) -> Bool {
+    guard let problem = error as? Problem else { return false }
+    return problem.code == code && problem.reason.contains(words)
   }
 
   @Test func defaultsSurviveARoundTrip() throws {
@@ -51,38 +59,12 @@ import Testing
     #expect(try JSONDecoder().decode(Configuration.Data.self, from: json) == configuration.data)
   }
 
-  /// Names first, as they are written, then numbers; where both are meant, neither.
-  @Test func positionsOfClasses() throws {
-    func position(_ text: String, _ names: [String], _ numbers: [Int]? = nil) throws -> Int {
-      try ClassChoice(text).position(in: names, numbers: numbers ?? Array(names.indices))
-    }
-    let padded = (0..<20).map { (number: Int) -> String in
-      let digits = "\(number)"
-      return String(repeating: "0", count: 5 - digits.count) + digits
-    }
-    #expect(try position("00010", padded) == 10 && position("00014", padded) == 14)
-    #expect(try position("7", padded) == 7)
-    let months = (1...12).map { $0 < 10 ? "00\($0)" : "0\($0)" }
-    #expect(try position("003", months) == 2 && position("010", months) == 9)
-    let mixed = ["1", "10", "2", "A"]
-    #expect(throws: ClassChoice.Problem.ambiguous("1", named: 0, numbered: 1)) { try position("1", mixed) }
-    #expect(
-      try position("name:1", mixed) == 0 && position("number:1", mixed) == 1 && position("#1", mixed) == 1)
-    #expect(try position("10", mixed) == 1 && position("0", mixed) == 0 && position("A", mixed) == 3)
-    // Of a part of a data set, by its numbers in the whole.
-    #expect(try position("4", ["cat", "dog"], [7, 4]) == 1)
-    for text in ["00003", "011", "B", "name:B", "#9", "-1", ""] {
-      #expect(throws: ClassChoice.Problem.unknown(ClassChoice(text))) { try position(text, mixed) }
-    }
-    #expect(try position("e\u{301}toile", ["ezra", "\u{e9}toile"]) == 1)
-  }
-
   /// YAML 1.1's octal and sexagesimal numbers are mistakes, not other numbers.
   @Test(arguments: [
     "seed=010", "epochs=1:30", "batch_size=0x20", "optimizer.learning_rate=1:30.5", "seed=1_0",
   ])
   func numbersThatYAMLReadsOtherwise(assignment: String) {
-    #expect { try Self.load("", assignment) } throws: { "\($0)".contains("must be a") }
+    #expect { try Self.load("", assignment) } throws: { Self.isProblem($0, .badSetting, "must be a") }
   }
 
   /// A few hundred bytes that unfold into millions of values.
@@ -95,7 +77,7 @@ import Testing
     }
     for document in [text, text + "mixup: {layers: *a12}\n"] {
       #expect { try Self.load(document) } throws: {
-        "\($0)".contains("its aliases (*name) unfold into more than")
+        Self.isProblem($0, .badYAML, "its aliases (*name) unfold into more than")
       }
     }
     let long = "mixup: {layers: {a: [" + Array(repeating: "x", count: 5000).joined(separator: ", ") + "]}}"
@@ -124,7 +106,7 @@ import Testing
   @Test(arguments: misfits) func refusesCombinations(settings: [String], words: String) throws {
     let sources = try settings.map { try Configuration.Source(assignment: $0) }
     #expect { try Configuration([.init(text: "", name: "c.yaml")] + sources) } throws: {
-      "\($0)".contains(words)
+      Self.isProblem($0, .badSetting, words)
     }
   }
 
@@ -174,18 +156,19 @@ import Testing
     "optimizer.learning_rate=.inf", "epochs=99999999999999999999", "seed=-1",
   ])
   func boundsOfNumbers(assignment: String) throws {
-    let error = #expect(throws: Failure.self) { try Self.load("", assignment) }
+    let error = #expect(throws: Problem.self) { try Self.load("", assignment) }
+    #expect(error?.code == .badSetting && error?.subject == "\(assignment.split(separator: "=")[0])")
     #expect(error?.reason.contains(assignment.split(separator: "=")[0]) == true)
   }
 
-  /// YAML (or --set), and what its message must contain.
+  /// YAML, and what its message must contain.
   static let refusals: [(String, [String])] = [
     ("optimzer: {}", ["c.yaml:1", "\"optimzer\"", "Did you mean \"optimizer\""]),
     (
       "seed: 1\noptimizer:\n  learning_rat: 1",
       ["c.yaml:3", "optimizer.learning_rat", "\"optimizer.learning_rate\""]
     ),
-    ("learning_rate: 1", ["\"learning_rate\"", "Keys here: name, seed"]),
+    ("learning_rate: 1", ["\"learning_rate\""]),
     ("epochs: many", ["c.yaml:1", "epochs must be a whole number, not many"]),
     ("epochs: 1.5", ["epochs must be a whole number"]),
     ("epochs: [1]", ["epochs must be a single value"]),
@@ -215,25 +198,52 @@ import Testing
   ]
 
   @Test(arguments: refusals) func refuses(yaml: String, parts: [String]) {
-    #expect {
-      try Self.load(yaml)
-    } throws: { error in
-      guard let failure = error as? Failure, failure.status == .usage else { return false }
-      let text = failure.description
-      let missing = parts.filter { !text.contains($0) }
-      if !missing.isEmpty { Issue.record("\"\(text)\" lacks \(missing)") }
-      return missing.isEmpty
-    }
+    let error = #expect(throws: Problem.self) { try Self.load(yaml) }
+    let text = error?.reason ?? ""
+    let missing = parts.filter { !text.contains($0) }
+    #expect(missing.isEmpty, "\(text)")
+    // Of what is no YAML its own reader's words are shown.
+    let isSentence = error?.code == .badYAML || [".", "?"].contains(text.suffix(1))
+    #expect([.badSetting, .unknownKey, .badYAML].contains(error?.code) && isSentence, "\(text)")
+  }
+
+  /// The keys of the group that a wrong one stands in.
+  @Test func choicesOfKeys() {
+    let top = #expect(throws: Problem.self) { try Self.load("learning_rate: 1") }
+    #expect(top?.code == .unknownKey && top?.subject == "learning_rate")
+    #expect(top?.choices.prefix(2) == ["name", "seed"] && top?.choices.contains("metrics") == true)
+    let inner = #expect(throws: Problem.self) { try Self.load("", "mixup.alhpa=1") }
+    #expect(inner?.subject == "mixup.alhpa")
+    #expect(inner?.choices == ["enabled", "kind", "alpha", "lambda", "layers"])
   }
 
   @Test func refusedAssignments() {
-    #expect { try Self.load("", "epochs") } throws: { "\($0)".contains("KEY=VALUE") }
-    #expect { try Self.load("", "epoch=3") } throws: { "\($0)".contains("Did you mean \"epochs\"") }
+    #expect { try Self.load("", "epochs") } throws: { Self.isProblem($0, .badSetting, "KEY=VALUE") }
+    #expect { try Self.load("", "epoch=3") } throws: {
+      Self.isProblem($0, .unknownKey, "Did you mean \"epochs\"")
+    }
   }
 
-  @Test func presetsAreValid() throws {
-    for name in Presets.all.keys { _ = try Configuration([Presets.source(name)]) }
-    #expect { try Presets.source("dmeo") } throws: { "\($0)".contains("Did you mean \"demo\"") }
+  /// Every choice that has a name is refused with all of them.
+  @Test(arguments: [
+    ("precision=fp", "auto, fp32, bf16"),
+    ("data.dataset=mnist", "fashion-mnist, cifar10, cifar100, folder, idx"),
+    ("schedule.kind=steps", "constant, step, cosine"), ("capture.statistics=run", "batch, running"),
+  ]) func namedChoices(assignment: String, names: String) {
+    #expect { try Self.load("", assignment) } throws: {
+      Self.isProblem($0, .badSetting, "it is one of \(names).")
+    }
+  }
+
+  @Test func samplingOfMixtures() throws {
+    #expect(Configuration().mixtureSampling == MixtureSampling())
+    let sampling = try Self.load(
+      "capture: {class_count: 0, samples: 7, same_class_share: 0.5, alpha: 2, lambda: batch, statistics: running}",
+      "capture.batch_size=9"
+    ).mixtureSampling
+    #expect(sampling.classCount == 0 && sampling.samples == 7 && sampling.sameClassShare == 0.5)
+    #expect(sampling.alpha == 2 && !sampling.lambdaPerSample && !sampling.usesBatchStatistics)
+    #expect(sampling.batchSize == 9)
   }
 }
 
@@ -244,21 +254,5 @@ import Testing
     #expect(editDistance("", "abc") == 3)
     #expect(nearest(to: "learning_rat", among: ["learning_rate", "seed"]) == "learning_rate")
     #expect(nearest(to: "zzzzzz", among: ["learning_rate", "seed"]) == nil)
-  }
-}
-
-@Suite struct RunDirectoryTests {
-  @Test func neverReusesADirectory() throws {
-    let base = FileManager.default.temporaryDirectory.path + "/run-\(UUID().uuidString)"
-    defer { try? FileManager.default.removeItem(atPath: base) }
-    let run = try RunDirectory.create(at: base, name: "x")
-    try RunDirectory.write("a", to: run.log)
-    #expect { try RunDirectory.create(at: base, name: "x") } throws: { ($0 as? Failure)?.status == .usage }
-    #expect(try String(contentsOfFile: run.log, encoding: .utf8) == "a")
-    #expect { try RunDirectory.create(at: run.log + "/x", name: "x") } throws: {
-      "\($0)".contains("cannot be made")
-    }
-    #expect { try RunDirectory.open(base + "/none") } throws: { ($0 as? Failure)?.status == .missing }
-    #expect { try RunDirectory.open(base) } throws: { "\($0)".contains("config.yaml") }
   }
 }

@@ -1,6 +1,6 @@
-import Experiment
+import Arrays
 import Foundation
-import Safetensors
+import Problems
 import TestSupport
 import Testing
 
@@ -80,8 +80,10 @@ import Testing
 
   @Test(arguments: damages) func refuses(name: String, values: [Double], shape: [Int], words: String) throws {
     let path = try capture { $0[name] = (values, shape) }
-    let failure = #expect(throws: Failure.self) { try ActivationsFigure(capture: path) }
-    #expect(failure?.reason.contains(words) == true && failure?.reason.contains("c.safetensors") == true)
+    let problem = #expect(throws: Problem.self) { try ActivationsFigure(capture: path) }
+    #expect(problem?.reason.contains(words) == true && problem?.subject == path)
+    #expect(problem?.code == (words.contains("draws three") ? .notThreeClasses : .notACapture))
+    #expect(problem?.reason.contains("c.safetensors") == true && problem?.reason.hasSuffix(".") == true)
   }
 
   @Test func refusesOtherFiles() throws {
@@ -90,11 +92,11 @@ import Testing
       "\($0)".contains("holds no tensor named logits")
     }
     #expect { try ActivationsFigure(capture: directory.file("none")) } throws: {
-      ($0 as? Failure)?.status == .missing
+      ($0 as? Problem)?.code == .missingCapture
     }
     let data = try Data(contentsOf: URL(fileURLWithPath: path))
     try data.prefix(data.count - 9).write(to: URL(fileURLWithPath: path))
-    #expect { try ActivationsFigure(capture: path) } throws: { ($0 as? Failure)?.status == .badData }
+    #expect { try ActivationsFigure(capture: path) } throws: { ($0 as? Problem)?.code == .notACapture }
   }
 
   @Test func significantDigits() {

@@ -1,6 +1,7 @@
-import Experiment
+import Arrays
 import Foundation
-import Safetensors
+import Problems
+import Records
 import TestSupport
 import Testing
 
@@ -87,7 +88,7 @@ import Testing
       let path = try capture(change: change)
       #expect {
         try TrajectoriesFigure(capture: path, fileName: "f")
-      } throws: { "\($0)".contains(words) && "\($0)".contains("--trajectories") }
+      } throws: { "\($0)".contains(words) && ($0 as? Problem)?.code == .notTrajectories }
     }
     try fails("is no capture of trajectories") { $0["logits"] = ([0, 0, 0, 0, 0], [5, 1]) }
     try fails("not finite") { $0["logits"]!.values[7] = .nan }
@@ -95,10 +96,12 @@ import Testing
     try fails("has shape [4]") { $0["lambda"] = ([0, 0, 0, 0], [4]) }
     try fails("of three classes") { $0["classes"] = ([0, 1], [2]) }
     try fails("no pair of same class") { $0["labels"]!.values[4] = 0 }
-    #expect { try CapturedTrajectories(path: "/nowhere") } throws: { ($0 as? Failure)?.status == .missing }
+    #expect { try CapturedTrajectories(path: "/nowhere") } throws: {
+      ($0 as? Problem)?.code == .missingTrajectories
+    }
     let single = try capture { $0["partner_labels"] = $0["labels"] }
     #expect { try LayerOrder(CapturedTrajectories(path: single), weight: 0.8) } throws: {
-      "\($0)".contains("no uneven mixture of two classes")
+      "\($0)".contains("no uneven mixture of two classes") && ($0 as? Problem)?.code == .noUnevenMixtures
     }
   }
 }

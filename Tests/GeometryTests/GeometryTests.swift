@@ -1,4 +1,5 @@
 import Foundation
+import Problems
 import Testing
 import Torch
 
@@ -51,8 +52,10 @@ func simplexETF(classes: Int, dimension: Int, multiplier: Double = 1, seed: UInt
   }
 
   @Test func refusesOtherShapesAndZeroRows() {
-    #expect(throws: TorchError.self) { try Projection(classifier: .ones([4, 8])) }
-    #expect { try Projection(classifier: .zeros([3, 8])) } throws: { "\($0)".contains("no direction") }
+    #expect(throws: Problem.self) { try Projection(classifier: .ones([4, 8])) }
+    #expect { try Projection(classifier: .zeros([3, 8])) } throws: {
+      ($0 as? Problem)?.code == .undefinedMeasure && "\($0)".contains("no direction")
+    }
   }
 }
 
@@ -118,11 +121,13 @@ func simplexETF(classes: Int, dimension: Int, multiplier: Double = 1, seed: UInt
     let classifier = try simplexETF(classes: 3, dimension: 4)
     #expect {
       try SameClassAlignment(features: classifier, labels: [0, 1, 1], classifier: classifier)
-    } throws: { "\($0)".contains("class 2 has no same-class sample") }
-    #expect(throws: TorchError.self) {
+    } throws: {
+      ($0 as? Problem)?.code == .emptyClass && "\($0)".contains("class 2 has no same-class sample")
+    }
+    #expect(throws: Problem.self) {
       try SameClassAlignment(features: classifier, labels: [0, 1, 3], classifier: classifier)
     }
-    #expect(throws: TorchError.self) {
+    #expect(throws: Problem.self) {
       try SameClassAlignment(features: classifier, labels: [0, 1], classifier: classifier)
     }
   }
@@ -153,6 +158,6 @@ func simplexETF(classes: Int, dimension: Int, multiplier: Double = 1, seed: UInt
     #expect { try Calibration(logits: Tensor([Double.nan, 1], shape: [1, 2]), labels: [0]) } throws: {
       "\($0)".contains("row 0, column 0 is nan")
     }
-    #expect(throws: TorchError.self) { try Calibration(logits: .ones([2, 2]), labels: [0, 2]) }
+    #expect(throws: Problem.self) { try Calibration(logits: .ones([2, 2]), labels: [0, 2]) }
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import NN
+import Problems
 import Testing
 import Torch
 
@@ -149,7 +150,22 @@ import Torch
     "wrn-16", "wrn-17-2", "vgg-16-2", "wrn-16-0", "wrn--16-2", "", "vit-l-4", "vit-ti-0", "vit-4-ti",
     "vit-ti-4-1",
   ]) func unknownNames(name: String) {
-    #expect(throws: UnknownModel.self) { try ModelRegistry.make(name, channels: 3, classes: 10, seed: 0) }
+    let error = #expect(throws: Problem.self) {
+      try ModelRegistry.make(name, channels: 3, classes: 10, seed: 0)
+    }
+    #expect(error?.code == .unknownNetwork && error?.choices == ModelRegistry.examples)
+    #expect(error?.reason.hasPrefix("there is no model \"\(name)\"; WideResNets are named wrn-DEPTH") == true)
+  }
+
+  /// Each example is of one family, and no two families share a name.
+  @Test func families() throws {
+    #expect(Set(ModelRegistry.examples).count == ModelRegistry.examples.count)
+    for name in ModelRegistry.examples {
+      let parts = name.split(separator: "-", omittingEmptySubsequences: false).map(String.init)
+      #expect(ModelRegistry.families.filter { $0.member(parts) != nil }.count == 1, "\(name)")
+    }
+    #expect(try ModelRegistry.member("wrn-28-10").title == "WRN-28-10")
+    #expect(try ModelRegistry.member("vit-ti-4").title == "ViT-Ti/4")
   }
 
   @Test(arguments: ["wrn-10-2", "vit-s-4"]) func featureDimensions(name: String) throws {
@@ -172,7 +188,9 @@ import Torch
       try ModelRegistry.make(
         "vit-ti-4", channels: 1, classes: 10, imageSize: ImageSize(height: 30, width: 28), seed: 0)
     } throws: {
-      "\($0)" == "vit-ti-4 cuts images into patches of 4×4 pixels, which do not divide 30×28"
+      ($0 as? Problem)?.code == .unfitImages
+        && "\($0)".hasPrefix(
+          "vit-ti-4 cuts images into patches of 4×4 pixels, which do not divide 30×28")
     }
   }
 
@@ -211,5 +229,10 @@ import Torch
     let halved = try checkingErrors { model(images * 0.5, .batch).logits }.array(Float.self)
     #expect(try logits(Alteration(layer: 0) { $0 * 0.5 }) == halved)
     #expect(try logits(Alteration(layer: model.layerCount + 1) { $0 * 0 }) == plain)
+    // Several at once, each seen as it is.
+    var seen: [Int: [Int]] = [:]
+    let watched = try logits(Alteration(seeing: [3, 0, 1]) { seen[$1] = $0.shape })
+    #expect(seen == [0: shapes[0], 1: shapes[1], 3: shapes[3]])
+    #expect(zip(watched, plain).allSatisfy { abs($0 - $1) < 1e-5 })
   }
 }

@@ -55,6 +55,38 @@ import Testing
   }
 }
 
+/// Values that must never change: the bits of every run follow from them.
+@Suite struct KnownValueTests {
+  @Test func boundedIntegers() {
+    var stream = RandomStream(seed: 7).split("known")
+    #expect((0..<8).map { _ in stream.nextInt(below: 10) } == [0, 5, 8, 6, 7, 3, 6, 3])
+    // A bound of which 2⁶⁴ is far from a multiple: about every fourth number is drawn again.
+    #expect(
+      (0..<4).map { _ in stream.nextInt(below: 3 << 61) } == [
+        3_676_406_324_116_246_829, 1_592_312_461_353_208_349, 5_385_505_264_328_486_493,
+        2_421_102_788_532_860_675,
+      ])
+    #expect(stream.position == 15)
+    #expect(stream.nextInt(below: 1) == 0)
+  }
+
+  @Test func permutations() {
+    var stream = RandomStream(seed: 7).split("known")
+    #expect(stream.nextPermutation(12) == [0, 6, 10, 8, 2, 7, 4, 3, 5, 1, 9, 11])
+    #expect(stream.nextPermutation(0) == [] && stream.nextPermutation(1) == [0])
+    #expect(stream.nextSubset(4, below: 100) == [23, 36, 65, 78])
+  }
+
+  @Test func beta() {
+    var stream = RandomStream(seed: 7).split("known")
+    let values = [1, 0.3, 2].map { stream.nextBeta($0) }
+    // The logarithm is the system's, which may round differently elsewhere.
+    for (value, expected) in zip(values, [0.010330756813885511, 0.9998669455605356, 0.29378768794445365]) {
+      #expect(abs(value - expected) < 1e-14)
+    }
+  }
+}
+
 @Suite struct BetaTests {
   static let alphas = [0.001, 0.02, 0.1, 0.4, 0.9, 1, 1.5, 4, 200]
 

@@ -1,90 +1,11 @@
 import Experiment
 import Foundation
-import Synchronization
+import Problems
+import Records
 import TestSupport
 import Testing
 
 @testable import Reproduction
-
-/// A worker that leaves what a real one would, and keeps count.
-private final class StandIn: Sendable {
-  struct Log {
-    var trained: [String] = []
-    var resumed: [String] = []
-    var made: [String] = []
-    var mostAtOnce = 0
-    var running = 0
-  }
-
-  let log = Mutex(Log())
-  /// What becomes of a run, by its name: nil trains it.
-  let fate: @Sendable (String) -> Failure?
-  /// Its test accuracy.
-  let accuracy: @Sendable (Configuration) -> Double
-  let diverges: @Sendable (Configuration) -> Bool
-
-  init(
-    accuracy: @escaping @Sendable (Configuration) -> Double = { _ in 0.5 },
-    diverges: @escaping @Sendable (Configuration) -> Bool = { _ in false },
-    fate: @escaping @Sendable (String) -> Failure? = { _ in nil }
-  ) {
-    self.fate = fate
-    self.accuracy = accuracy
-    self.diverges = diverges
-  }
-
-  func perform(_ request: WorkerRequest) throws -> String {
-    log.withLock {
-      $0.running += 1
-      $0.mostAtOnce = max($0.mostAtOnce, $0.running)
-    }
-    defer { log.withLock { $0.running -= 1 } }
-    usleep(20_000)
-    switch request {
-    case .train(let configuration, let directory, _):
-      let run = try RunDirectory.create(at: directory!, name: "")
-      try RunDirectory.write(configuration.yaml(), to: run.configuration)
-      log.withLock { $0.trained.append(configuration.name) }
-      return try finish(run, configuration)
-    case .resume(let directory, _):
-      let run = RunDirectory(directory)
-      let configuration = try run.loadConfiguration()
-      log.withLock { $0.resumed.append(configuration.name) }
-      return try finish(run, configuration)
-    case .capture(let request):
-      let run = RunDirectory(request.directory)
-      log.withLock { $0.made.append(request.name) }
-      try RunDirectory.write("capture", to: "\(run.captures)/\(request.name).safetensors")
-      return "{}"
-    case .evaluate:
-      log.withLock { $0.made.append("evaluation") }
-      return "{}"
-    case .measure(let request):
-      #expect(FileManager.default.fileExists(atPath: request.file))
-      log.withLock { $0.made.append("configuration") }
-      return "{}"
-    default: throw Failure(.internalError, "not asked for")
-    }
-  }
-
-  private func finish(_ run: RunDirectory, _ configuration: Configuration) throws -> String {
-    let accuracy = accuracy(configuration)
-    try run.append(
-      MetricRow(
-        epoch: 1, step: 1, learningRate: 1, trainLoss: 1, testAccuracy: accuracy, classifierNormVariation: 0,
-        classifierCosineDeviation: 0))
-    if let failure = fate(configuration.name) { throw failure }
-    if diverges(configuration) {
-      try RunDirectory.write("{\"state\": \"diverged\"}", to: run.manifest)
-      throw Failure(.internalError, "the loss is not a number")
-    }
-    try RunDirectory.write("weights", to: run.weights)
-    let summary = RunSummary(
-      model: "m", dataset: "d", epochs: 1, testAccuracy: accuracy, sameClassAlignment: 1, seconds: 1)
-    try RunDirectory.write(json: summary, to: run.summary)
-    return "{}"
-  }
-}
 
 @Suite struct ExecutionTests {
   let directory = try! TemporaryDirectory()
@@ -109,20 +30,18 @@ private final class StandIn: Sendable {
 
     """
 
-  private func carryOut(_ reproduction: Reproduction, _ items: [Item], _ worker: StandIn, jobs: Int = 1)
+  private func carryOut(_ reproduction: Reproduction, _ items: [PaperItem], _ worker: StandIn, jobs: Int = 1)
     throws
     -> [String]
   {
-    try reproduction.carryOut(
-      items, jobs: jobs, command: ["test"], perform: { request, _ in try worker.perform(request) },
-      report: { _ in })
+    try reproduction.carryOut(items, jobs: jobs, command: ["test"], performer: worker, report: { _ in })
   }
 
   /// Figures 2, 7, 10 and 11 share the run with mixup, and a second call finds everything done.
   @Test func runsAreSharedAndSkipped() throws {
     let reproduction = try reproduction()
     let worker = StandIn()
-    let items: [Item] = [.figure2, .figure7, .figure10, .figure11]
+    let items: [PaperItem] = [.figure2, .figure7, .figure10, .figure11]
     #expect(try reproduction.plan(items).runs.count == 4)
     #expect(try carryOut(reproduction, items, worker) == [])
     #expect(
@@ -144,34 +63,34 @@ private final class StandIn: Sendable {
   /// What changes a run's bits makes another run; what does not, does not.
   @Test func identities() throws {
     var configuration = Configuration()
-    let plain = try RunStore.identity(of: configuration)
+    let plain = try configuration.identity
     configuration.name = "other"
     configuration.device = "cuda"
     configuration.threads = 3
     configuration.checkpoint.everyMinutes = 1
-    #expect(try RunStore.identity(of: configuration) == plain)
+    #expect(try configuration.identity == plain)
     configuration.seed = 1
-    #expect(try RunStore.identity(of: configuration) != plain)
+    #expect(try configuration.identity != plain)
     configuration.seed = 0
     configuration.data.dataset = .folder
     configuration.data.path = "/a/cifar10"
-    let folder = try RunStore.identity(of: configuration)
+    let folder = try configuration.identity
     configuration.data.path = "/b/cifar10"
-    #expect(try RunStore.identity(of: configuration) == folder && folder != plain)
+    #expect(try configuration.identity == folder && folder != plain)
     configuration.data.path = "/b/cifar100"
-    #expect(try RunStore.identity(of: configuration) != folder)
+    #expect(try configuration.identity != folder)
   }
 
   /// A run that fails leaves the others alone; one that was interrupted goes on later.
   @Test func failuresAndInterruptions() throws {
     let reproduction = try reproduction()
-    let failing = StandIn(fate: { $0.contains("mse") ? Failure(.internalError, "diverged") : nil })
+    let failing = StandIn(fate: { $0.contains("mse") ? Problem(.internalError, "", "diverged") : nil })
     #expect(try carryOut(reproduction, [.figure2], failing) == ["wrn-cifar10-mse"])
     #expect(failing.log.withLock { $0.trained.count } == 3)
-    let interrupting = StandIn(fate: { _ in Failure(.interrupted, "stopped") })
+    let interrupting = StandIn(fate: { _ in Problem(.interrupted, "", "stopped") })
     #expect {
       try carryOut(reproduction, [.figure2, .figure7], interrupting)
-    } throws: { ($0 as? Failure)?.status == .interrupted }
+    } throws: { ($0 as? Problem)?.code == .interrupted }
     // After the first, no other was begun.
     #expect(interrupting.log.withLock { $0.trained.count + $0.resumed.count } == 1)
     let worker = StandIn()
@@ -217,15 +136,15 @@ private final class StandIn: Sendable {
     #expect(try carryOut(reproduction, [.figure7], worker) == [])
     let before = worker.log.withLock { $0.trained.count }
     #expect(planned.state == .missing && reproduction.store.state(of: planned.directory) == .finished)
-    try reproduction.carryOut(
-      planned, threads: 0, [], { request, _ in try worker.perform(request) }, { _ in })
+    try reproduction.carryOut(planned, threads: 0, [], worker) { _ in }
     #expect(worker.log.withLock { $0.trained.count } == before)
     // Metrics without a configuration are somebody's.
     try FileManager.default.removeItem(atPath: planned.directory.configuration)
     #expect {
-      try reproduction.carryOut(
-        planned, threads: 0, [], { request, _ in try worker.perform(request) }, { _ in })
-    } throws: { "\($0)".contains("has no config.yaml, but states or metrics") }
+      try reproduction.carryOut(planned, threads: 0, [], worker) { _ in }
+    } throws: {
+      ($0 as? Problem)?.code == .remains && "\($0)".contains("has no config.yaml, but states or metrics")
+    }
     #expect(FileManager.default.fileExists(atPath: planned.directory.metrics))
   }
 
@@ -273,7 +192,7 @@ private final class StandIn: Sendable {
     #expect(plan.candidates.count == 3 && plan.runs.isEmpty && plan.waiting == 3)
     // Nothing is chosen while one has failed for a reason that may pass.
     let failing = StandIn(
-      accuracy: { $0.optimizer.learningRate }, fate: { _ in Failure(.internalError, "full") })
+      accuracy: { $0.optimizer.learningRate }, fate: { _ in Problem(.internalError, "", "full") })
     #expect(try carryOut(reproduction, [.figure2], failing).count == 3)
     #expect(try reproduction.plan([.figure2]).waiting == 3)
     let worker = StandIn(accuracy: { 1 - abs($0.optimizer.learningRate - 0.2) })
@@ -299,7 +218,10 @@ private final class StandIn: Sendable {
     } else {
       #expect {
         try carryOut(reproduction, [.figure2], worker)
-      } throws: { "\($0)".contains("every candidate of the sweep for wrn-cifar10-mixup diverged") }
+      } throws: {
+        ($0 as? Problem)?.code == .allDiverged
+          && "\($0)".contains("every candidate of the sweep for wrn-cifar10-mixup diverged")
+      }
     }
   }
 
@@ -316,6 +238,6 @@ private final class StandIn: Sendable {
     #expect { try DataPlaces(directory.file("empty")) } throws: {
       "\($0)".contains("holds neither cifar10 nor cifar100")
     }
-    #expect { try DataPlaces("/no/such") } throws: { ($0 as? Failure)?.status == .missing }
+    #expect { try DataPlaces("/no/such") } throws: { ($0 as? Problem)?.code == .missingDataPlace }
   }
 }

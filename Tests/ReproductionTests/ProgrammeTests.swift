@@ -1,5 +1,6 @@
 import Experiment
 import Foundation
+import Problems
 import TestSupport
 import Testing
 
@@ -46,7 +47,7 @@ import Testing
 
   @Test(arguments: ["quick", "small", "paper"]) func everyItemHasItsRuns(scale: String) throws {
     let programme = try Programme(scale: scale)
-    for item in Item.allCases {
+    for item in PaperItem.all {
       for need in item.needs(of: programme) {
         let configuration = try programme.configuration(of: need.run)
         // What the figure in the course of training is made from.
@@ -77,14 +78,32 @@ import Testing
     ("{", "is not valid YAML"),
   ]
 
+  static let wrong: [ProblemCode?] = [.badSetting, .badYAML, .unknownKey, .unknownPart]
+
   @Test(arguments: mistakes) func refuses(text: String, words: String) throws {
     let directory = try TemporaryDirectory()
     let path = try directory.write(Array(text.utf8), to: "mine.yaml")
     #expect {
       try Programme(scale: path)
     } throws: {
-      ($0 as? Failure)?.status == .usage && "\($0)".contains(words) && "\($0)".contains("mine.yaml")
+      Self.wrong.contains(($0 as? Problem)?.code) && "\($0)".contains(words) && "\($0)".contains("mine.yaml")
     }
+  }
+
+  /// What is wrong with all settings together is said with the run; what is wrong in one place, with the place alone.
+  @Test func mistakesHaveAPlace() throws {
+    func reason(_ text: String) -> String {
+      do {
+        _ = try Programme(text: text, name: "mine", file: "mine.yaml")
+        return ""
+      } catch { return "\(error)" }
+    }
+    #expect(
+      reason("base: {epochs: 0}")
+        == "mine.yaml: wrn-fashion-mnist-mixup: epochs cannot be 0: it must be a whole number from 1 to 1000000."
+    )
+    #expect(reason("base: {epochs: many}") == "mine.yaml, base:1: epochs must be a whole number, not many.")
+    #expect(reason("base: {epoch: 1}").hasPrefix("mine.yaml, base:1: there is no key \"epoch\"."))
   }
 
   /// Captures of a scale take over what its base says of captures.
@@ -100,10 +119,10 @@ import Testing
   }
 
   @Test func names() throws {
-    #expect(try Item.named("Figure 3") == [.figure3] && Item.named("table_1") == [.table1])
-    #expect(try Item.named("all").count == 16)
-    #expect { try Item.named("figure-13") } throws: { "\($0)".contains("Did you mean \"figure-1") }
+    #expect(try PaperItem.named("Figure 3") == [.figure3] && PaperItem.named("table_1") == [.table1])
+    #expect(try PaperItem.named("all").count == 16)
+    #expect { try PaperItem.named("figure-13") } throws: { "\($0)".contains("Did you mean \"figure-1") }
     #expect { try Programme(scale: "smal") } throws: { "\($0)".contains("Did you mean \"small\"?") }
-    #expect { try Programme(scale: "no/such.yaml") } throws: { ($0 as? Failure)?.status == .missing }
+    #expect { try Programme(scale: "no/such.yaml") } throws: { ($0 as? Problem)?.code == .missingFile }
   }
 }

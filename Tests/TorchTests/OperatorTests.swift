@@ -1,4 +1,6 @@
+import Arrays
 import Foundation
+import Problems
 import Testing
 
 @testable import Torch
@@ -11,7 +13,7 @@ import Testing
       try checkingErrors { _ = (a + b) * 2 }
     } throws: { error in
       guard let error = error as? TorchError else { return false }
-      return error.operation == "aten::add.Tensor"
+      return error.operation == "aten::add.Tensor" && error.code == .engineFailed
         && error.arguments.prefix(2) == ["float32[3]", "float32[2]"]
         && error.reason.contains("must match") && !error.reason.contains("\n")
     }
@@ -105,6 +107,35 @@ import Testing
     #expect(Tensor([1.0, 2.0], shape: [3]).failure != nil)
   }
 
+  @Test func comparisons() throws {
+    let (a, b) = (Tensor([1, 2, 3] as [Int]), Tensor([2, 2, 2] as [Int]))
+    #expect(try a.atLeast(b).to(.uint8).array(UInt8.self) == [0, 1, 1])
+    #expect(try a.below(b).to(.uint8).array(UInt8.self) == [1, 0, 0])
+    #expect(try a.atLeast(b).and(a.below(Tensor([3]))).to(.uint8).array(UInt8.self) == [0, 1, 0])
+  }
+
+  /// As files have them; what tensors cannot hold is refused.
+  @Test func archives() throws {
+    let path = FileManager.default.temporaryDirectory.path + "/\(UUID().uuidString).safetensors"
+    defer { unlink(path) }
+    let tensors = ["a": Tensor([1.5, -2] as [Float]), "b": Tensor([1, 2, 3, 4] as [Int], shape: [2, 2])]
+    try TensorArchive(tensors, metadata: ["x": "y"]).write(to: path, sealed: true)
+    let found = try TensorArchive(path: path, sealed: true)
+    #expect(found.metadata["x"] == "y" && found.tensors.count == 2)
+    #expect(try found.tensor("a").array(Float.self) == [1.5, -2])
+    #expect(try found.tensor("b").array(Int.self) == [1, 2, 3, 4] && found.tensor("b").shape == [2, 2])
+    #expect { try found.tensor("c") } throws: {
+      ($0 as? Problem)?.code == .otherFile && "\($0)".contains("no tensor named c")
+    }
+    var writer = SafetensorsWriter()
+    writer.add("u", type: .uint32, shape: [1], bytes: Data(count: 4))
+    try writer.write(to: path)
+    #expect { try TensorArchive(path: path) } throws: {
+      ($0 as? Problem)?.code == .otherFile && "\($0)".contains("tensor u is uint32")
+    }
+    #expect { try TensorArchive(path: path, sealed: true) } throws: { ($0 as? Problem)?.code == .damagedFile }
+  }
+
   @Test func copiesShareAndClonesDoNot() throws {
     let a = Tensor([1.0, 2.0])
     let b = a
@@ -143,7 +174,7 @@ import Testing
   @Test func devices() throws {
     #expect(try Device(named: "cpu") == .cpu)
     for name in ["cuda:x", "gpu", "cpu:0", ""] {
-      #expect(throws: TorchError.self) { try Device(named: name) }
+      #expect { try Device(named: name) } throws: { ($0 as? TorchError)?.code == .noDevice }
     }
     if Engine.cudaDeviceCount == 0 {
       #expect { try Device(named: "cuda") } throws: { "\($0)".contains("no CUDA device") }

@@ -19,18 +19,14 @@ ct_error ct_set_thread_count(int32_t threads);
 /// Opens libtorch's CUDA library if it is installed. True when CUDA tensors can be made.
 bool ct_cuda_load(void);
 int32_t ct_cuda_device_count(void);
-/// Waits for all work queued on the current CUDA device.
-ct_error ct_cuda_synchronize(void);
+/// Waits for all work queued on a CUDA device.
+ct_error ct_cuda_synchronize(int64_t device);
+/// Whether cuDNN may round the operands of float32 convolutions to TF32's ten bits.
+ct_error ct_set_convolution_tf32(bool allowed);
 /// The most bytes that tensors on a CUDA device have had at a time.
 ct_error ct_cuda_peak_bytes(int64_t device, int64_t *result);
 /// Lets deterministic algorithms be required, as torch.use_deterministic_algorithms does.
 ct_error ct_set_deterministic(bool deterministic);
-
-/// Keeps freed CPU tensor memory for reuse, in huge pages where the system grants them.
-/// Meant to be called once, before the first tensor.
-ct_error ct_install_caching_allocator(void);
-/// Bytes that the caching allocator holds: in use, and kept for reuse.
-void ct_caching_allocator_bytes(int64_t *in_use, int64_t *cached);
 
 #ifdef __cplusplus
 }

@@ -14,8 +14,26 @@ extern "C" {
 typedef struct ct_tensor_s *ct_tensor;
 /// An owned reference to a generator; freed with ct_generator_free.
 typedef struct ct_generator_s *ct_generator;
-/// A message that its receiver frees with ct_string_free; NULL means success.
-typedef char *ct_error;
+/// What sort of thing failed.
+typedef enum ct_code : int32_t {
+  CT_OTHER,
+  CT_OUT_OF_MEMORY,
+  CT_DEVICE_FAILED,  // a kernel, a driver, or a device that is gone
+  CT_BAD_INDEX,
+  CT_BAD_VALUE,  // shapes and other arguments that do not fit
+  CT_BAD_TYPE,
+  CT_NOT_IMPLEMENTED,
+  CT_LINEAR_ALGEBRA,  // a matrix for which a decomposition does not exist
+} ct_code;
+
+/// What failed and why.
+typedef struct ct_failure {
+  ct_code code;
+  char *message;
+} ct_failure;
+
+/// A failure that its receiver frees with ct_error_free; NULL means success.
+typedef ct_failure *ct_error;
 
 typedef enum ct_tag : int32_t {
   CT_NONE,
@@ -54,7 +72,10 @@ typedef struct ct_value {
   double imaginary;
 } ct_value;
 
-/// Frees a message or a string result.
+/// A failure of the caller's own, for a callback to return; the message is copied.
+ct_error ct_error_make(ct_code code, const char *message);
+void ct_error_free(ct_error error);
+/// Frees a string result.
 void ct_string_free(char *string);
 /// Frees what a result owns, except tensors, which its receiver has taken over.
 void ct_value_free(ct_value *value);

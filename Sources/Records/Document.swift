@@ -1,0 +1,82 @@
+import Foundation
+import Problems
+import SystemTools
+
+/// What a file of JSON holds: one type a document, whoever writes or reads it.
+public protocol Document: Codable, Sendable {
+  /// Name of the file in its directory.
+  static var fileName: String { get }
+  /// What kind of document it is, as a message says it: "a summary".
+  static var kind: String { get }
+  /// Raised when a reader of the version before would misunderstand it.
+  static var version: Int { get }
+}
+
+extension Document {
+  public static var version: Int { 1 }
+
+  /// The document as JSON, indented, with its version.
+  public func json() throws -> String { try JSONEncoder.collapsePretty.text(Versioned(document: self)) }
+
+  /// Reads a document from JSON.
+  ///
+  /// - Parameter place: where it is from, for messages.
+  /// - Throws: `Problem` if it is another, damaged, or of a later version.
+  public init(json: Data, from place: String) throws {
+    let decoder = JSONDecoder.collapse
+    guard let found = try? decoder.decode(FoundVersion.self, from: json) else {
+      throw Problem(.otherFile, place, "\(place) is not \(Self.kind).")
+    }
+    guard found.schemaVersion ?? 1 <= Self.version else {
+      throw Problem(
+        .newerDocument, place,
+        "\(place) is \(Self.kind) of version \(found.schemaVersion ?? 1); this program knows up to \(Self.version)."
+      )
+    }
+    do {
+      self = try decoder.decode(Self.self, from: json)
+    } catch {
+      throw Problem(.otherFile, place, "\(place) is not \(Self.kind).")
+    }
+  }
+
+  /// Reads the document of a file.
+  ///
+  /// - Throws: `Problem` if it is missing, another, damaged, or of a later version.
+  public init(path: String) throws {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw Problem(.missingFile, path, "\(path) is not there.")
+    }
+    try self.init(json: data, from: path)
+  }
+
+  /// Reads the document of a directory; nil where there is none that can be read.
+  public init?(in directory: String) {
+    guard let document = try? Self(path: "\(directory)/\(Self.fileName)") else { return nil }
+    self = document
+  }
+
+  /// Writes the document into a directory, whole or not at all.
+  ///
+  /// - Throws: `FileError`.
+  public func write(to directory: String) throws {
+    try Files.write([Data((json() + "\n").utf8)], to: "\(directory)/\(Self.fileName)")
+  }
+}
+
+private struct FoundVersion: Decodable {
+  let schemaVersion: Int?
+}
+
+/// A document with its version beside its own keys.
+private struct Versioned<Content: Document>: Encodable {
+  let document: Content
+
+  private enum CodingKeys: String, CodingKey { case schemaVersion }
+
+  func encode(to encoder: any Encoder) throws {
+    try document.encode(to: encoder)
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(Content.version, forKey: .schemaVersion)
+  }
+}

@@ -1,0 +1,143 @@
+import Datasets
+import Experiment
+import Foundation
+import Models
+import NN
+import Problems
+import Theory
+import Torch
+import Training
+
+// What settings stand for in the rooms that know nothing of settings.
+
+extension Configuration.Data {
+  /// Reads the images that are asked for: classes, held-out images and limits applied.
+  ///
+  /// - Parameters:
+  ///   - streams: that held-out images are drawn from.
+  ///   - reporting: told of downloads and checks.
+  /// - Throws: `Problem` if they cannot be had.
+  func load(_ streams: RunStreams, reporting: DataReporting) throws -> ImageDataset {
+    var request = DatasetDescriptor.Request(path: path.isEmpty ? nil : path)
+    request.imageSize = imageSize
+    request.skipsCorrupt = skipCorrupt
+    request.fetch = true
+    let all = try dataset.descriptor.load(request, reporting: reporting)
+    return try all.restricted(
+      classes: all.numbers(of: classes), validation: validation, trainLimit: trainLimit, testLimit: testLimit,
+      streams.validation)
+  }
+
+  /// The same with a path that holds wherever the program is started next.
+  var anchored: Configuration.Data {
+    var data = self
+    if !path.isEmpty { data.path = URL(fileURLWithPath: path).standardizedFileURL.path }
+    return data
+  }
+}
+
+extension Configuration.Model {
+  /// The network of this name.
+  ///
+  /// - Throws: `Problem` with examples.
+  func member() throws -> NetworkFamily.Member {
+    do {
+      return try ModelRegistry.member(name)
+    } catch {
+      let hint = suggestion(for: name, among: ModelRegistry.examples)
+      throw Problem(.unknownNetwork, name, "model.name: \(error).\(hint)", choices: ModelRegistry.examples)
+    }
+  }
+
+  /// The network with fresh weights.
+  ///
+  /// - Parameters:
+  ///   - size: of an image.
+  ///   - images: what the images are called.
+  /// - Throws: `Problem` for images that it cannot take, or a fixed classifier that it cannot have.
+  func make(
+    _ size: ImageShape, classes: Int, images: String, _ streams: RunStreams, _ device: Device
+  ) throws -> any Models.Classifier {
+    do {
+      return try ModelRegistry.make(
+        name, channels: size.channels, classes: classes,
+        imageSize: ImageSize(height: size.height, width: size.width),
+        classifier: classifier(classes, streams), seed: streams.initialization, device: device)
+    } catch let problem as Problem where problem.code == .unfitImages {
+      throw Problem(.unfitImages, "model.name", "model.name: \(problem.reason), the images of \(images).")
+    }
+  }
+
+  /// The classifier that is asked for; a fixed one depends on seed and network alone.
+  private func classifier(_ classes: Int, _ streams: RunStreams) throws -> ClassifierKind {
+    guard classifier == .simplexETF else { return .learned }
+    var stream = streams.classifier
+    do {
+      let etf = try SimplexETF(
+        classes: classes, dimension: ModelRegistry.featureDimension(name), multiplier: multiplier,
+        stream: &stream)
+      return .fixed(etf.elements.map(Float.init))
+    } catch let error as TheoryError {
+      throw Problem(
+        .unfitSimplex, "model.classifier", "model.classifier: \(name) cannot have a simplex ETF: \(error).")
+    }
+  }
+}
+
+extension Configuration.Optimizer {
+  /// The rule for a network's tensors.
+  func make(_ variables: Variables) -> any NN.Optimizer {
+    let limit = gradientClip > 0 ? gradientClip : nil
+    if kind == .sgd {
+      return SGD(
+        variables, momentum: momentum, weightDecay: weightDecay, nesterov: nesterov, gradientLimit: limit)
+    }
+    return Adam(
+      variables, betas: (beta1, beta2), epsilon: epsilon, weightDecay: weightDecay,
+      decay: kind == .adam ? .coupled : .decoupled, gradientLimit: limit)
+  }
+}
+
+extension Configuration.Schedule {
+  /// The factor of the learning rate.
+  var rule: NN.Schedule {
+    switch kind {
+    case .constant: .constant
+    case .step: .step(milestones: milestones, factor: factor)
+    case .cosine: .cosine(warmupEpochs: warmupEpochs)
+    }
+  }
+}
+
+extension Configuration.Mixup {
+  /// How steps are mixed; nil where they are not.
+  var rule: Training.Mixup? {
+    enabled ? Mixup(kind == .cutmix ? .cut : .blend, alpha: alpha, perSample: lambda == .sample) : nil
+  }
+}
+
+extension Configuration {
+  /// The numbers of every step on a set of images.
+  func planner(_ images: ImageSet, _ streams: RunStreams) -> StepPlanner {
+    var planner = StepPlanner(
+      images, batchSize: batchSize, epochs: epochs, learningRate: optimizer.learningRate,
+      schedule: schedule.rule, streams: streams)
+    planner.cropFlip = cropFlip
+    planner.mixup = mixup.rule
+    if mixup.enabled, mixup.kind == .manifold { planner.layers = mixup.layers }
+    return planner
+  }
+
+  /// A training step on the images of a data set.
+  func step(_ network: Network, _ dataset: DeviceDataset) -> TrainingStep {
+    let batches = BatchAssembly(
+      dataset.training, classes: dataset.source.classes, normalization: network.normalization,
+      cropFlip: cropFlip, smoothing: labelSmoothing, dtype: network.dtype)
+    return TrainingStep(
+      network.model, optimizer.make(network.model.variables), batches,
+      loss: NN.Loss(rawValue: loss.rawValue)!,
+      dtype: network.dtype, parts: gradientAccumulation)
+  }
+
+  private var cropFlip: CropFlip? { data.augmentation == .cropFlip ? CropFlip(padding: data.padding) : nil }
+}

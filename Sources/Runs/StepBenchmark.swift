@@ -1,0 +1,122 @@
+import Datasets
+import Experiment
+import Foundation
+import Problems
+import Randomness
+import Records
+import Tasks
+import Torch
+import Training
+
+extension BenchmarkReport {
+  /// Times training steps, evaluation or captures of a configuration on random images.
+  ///
+  /// A training step is the one that runs take: ``Training/TrainingStep``, with all that the configuration asks of it.
+  ///
+  /// - Throws: `Problem` for what cannot be done; `TorchError` of a failed operator.
+  public init(_ task: BenchmarkTask) throws {
+    let asked = task.configuration
+    let computing = try Computing(device: asked.device, precision: asked.precision, threads: asked.threads)
+    let work = try TimedWork(task, computing)
+    func seconds(_ count: Int, _ body: (Int) throws -> Void) throws -> [Double] {
+      try (0..<count).map { index in
+        let start = ContinuousClock.now
+        try body(index)
+        try computing.device.synchronize()
+        return (ContinuousClock.now - start) / .seconds(1)
+      }
+    }
+    let times = try seconds(task.warmup + task.steps, work.run)
+    // By itself, since to wait for it within a step would keep the device waiting.
+    let inputs = try seconds(1 + task.steps, work.prepare)
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    try self.init(
+      work: task.work, model: asked.model.name, precision: computing.precision.rawValue,
+      device: "\(computing.device)", threads: Engine.threadCount, batchSize: asked.batchSize,
+      stepSeconds: Array(times.dropFirst(task.warmup)), inputSeconds: Array(inputs.dropFirst()),
+      peakMemoryBytes: usage.ru_maxrss * 1024, peakDeviceMemoryBytes: computing.device.peakBytes())
+  }
+}
+
+/// One kind of work on one batch after another, by the code that runs do it with.
+private struct TimedWork {
+  private let task: BenchmarkTask
+  private let network: Network
+  private let dataset: DeviceDataset
+  private let step: TrainingStep
+  private let planner: StepPlanner
+  private let inputs: StepInputs
+  private let order: [Int]
+
+  init(_ task: BenchmarkTask, _ computing: Computing) throws {
+    self.task = task
+    let configuration = task.configuration
+    let streams = RunStreams(seed: configuration.seed)
+    _ = try configuration.model.member()
+    let images = Self.randomImages(task)
+    dataset = try DeviceDataset(images, on: computing.device)
+    let model = try configuration.model.make(
+      images.shape, classes: task.classes, images: "\(task.imageSize)×\(task.imageSize) pixels", streams,
+      computing.device)
+    network = Network(model, images.normalization, dtype: computing.dtype)
+    step = configuration.step(network, dataset)
+    planner = configuration.planner(images.training, streams)
+    inputs = try StepInputs(batchSize: configuration.batchSize, device: computing.device)
+    order = planner.order(epoch: 0)
+  }
+
+  /// A whole step, or a batch evaluated or captured.
+  func run(_ index: Int) throws {
+    switch task.work {
+    case .train:
+      try inputs.fill(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch))
+      _ = try step(inputs)
+    case .evaluate:
+      _ = try network.forward(.all(batch(index), batchSize: task.configuration.batchSize), probes: [.logits])
+    case .capture: _ = try network.forward(mixtures(index), .batch, probes: [.features])
+    }
+  }
+
+  /// What comes before the network.
+  func prepare(_ index: Int) throws {
+    switch task.work {
+    case .train:
+      try inputs.fill(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch))
+      _ = try step.prepared(inputs)
+    case .evaluate: try network.prepare(.all(batch(index), batchSize: task.configuration.batchSize))
+    case .capture: try network.prepare(mixtures(index))
+    }
+  }
+
+  private func batch(_ index: Int) -> DeviceImages {
+    let size = task.configuration.batchSize
+    let first = index % planner.stepsPerEpoch * size
+    return dataset.training.narrowed(first..<first + size)
+  }
+
+  private func mixtures(_ index: Int) -> ImageSource {
+    let size = task.configuration.batchSize
+    let first = index % planner.stepsPerEpoch * size
+    return .mixtures(
+      MixturePlan(
+        images: Array(order[first..<first + size]), partners: Array(order.reversed()[first..<first + size]),
+        lambdas: (0..<size).map { Double($0) / Double(size) }), of: dataset.training)
+  }
+
+  /// Four batches of noise.
+  private static func randomImages(_ task: BenchmarkTask) -> ImageDataset {
+    let shape = ImageShape(height: task.imageSize, width: task.imageSize, channels: task.channels)
+    let count = 4 * task.configuration.batchSize
+    var stream = RandomStream(seed: 0)
+    var pixels = Data(capacity: count * shape.bytes + 8)
+    while pixels.count < count * shape.bytes {
+      withUnsafeBytes(of: stream.next()) { pixels.append(contentsOf: $0) }
+    }
+    let set = ImageSet(
+      pixels: pixels.prefix(count * shape.bytes), shape: shape, labels: (0..<count).map { $0 % task.classes })
+    return ImageDataset(
+      name: "random", classNames: (0..<task.classes).map(String.init), training: set, test: set,
+      origin: "random")
+  }
+}

@@ -1,0 +1,128 @@
+import Datasets
+import Models
+import NN
+import Torch
+
+/// Makes batches on the device: chosen, cropped, flipped, normalised and mixed.
+public struct BatchAssembly: Sendable {
+  /// What a step trains on.
+  public struct Batch {
+    /// N×channels×H×W in the type of the matrix products.
+    public let images: Tensor
+    /// N×C, mixed.
+    public let targets: Tensor
+    /// How the network mixes what is not mixed yet.
+    public let alteration: Alteration?
+  }
+
+  private let images: Tensor
+  /// n×C, one-hot or smoothed.
+  private let targets: Tensor
+  private let normalization: PlacedNormalization
+  private let cropFlip: CropFlip?
+  private let dtype: DType
+
+  /// Batches of labelled images.
+  ///
+  /// - Parameters:
+  ///   - classes: C.
+  ///   - cropFlip: what the numbers of crops are of.
+  ///   - smoothing: share of each target that is spread evenly over all classes.
+  ///   - dtype: of the images that the network is given.
+  public init(
+    _ set: DeviceImages, classes: Int, normalization: Normalization, cropFlip: CropFlip? = nil,
+    smoothing: Double = 0, dtype: DType = .float32
+  ) {
+    images = set.images
+    let oneHot = Tensor(set.labels, device: images.device).oneHot(classes: classes).to(.float32)
+    // Smoothed before they are mixed, which gives the same as after.
+    targets = smoothing == 0 ? oneHot : oneHot * (1 - smoothing) + smoothing / Double(classes)
+    self.normalization = normalization.placed(on: images.device)
+    self.cropFlip = cropFlip
+    self.dtype = dtype
+  }
+
+  /// The batch of a step's numbers.
+  public func callAsFunction(_ inputs: StepInputs) -> Batch {
+    var chosen = images.indexSelected(inputs.images)
+    var targets = targets.indexSelected(inputs.images)
+    if let cropFlip, inputs.shape.isCropped { chosen = cropFlip(chosen, inputs.crops) }
+    let normalized = normalization(chosen)
+    guard let mixing = inputs.mixing else {
+      return Batch(images: normalized.to(dtype), targets: targets, alteration: nil)
+    }
+    targets = mixing.mix(targets)
+    guard inputs.shape.layer > 0 else {
+      return Batch(images: mixing.mix(images: normalized).to(dtype), targets: targets, alteration: nil)
+    }
+    let alteration = Alteration(layer: inputs.shape.layer) { mixing.mix($0) }
+    return Batch(images: normalized.to(dtype), targets: targets, alteration: alteration)
+  }
+}
+
+/// One training step: batch assembly, forward, loss, backward and update, and nothing that waits for the device.
+///
+/// It is a function of its inputs and of what it trains. Whoever trains, times or records steps runs this one.
+public final class TrainingStep {
+  public let network: any Classifier
+  public let optimizer: any Optimizer
+  private let batches: BatchAssembly
+  private let loss: Loss
+  /// Type of activations and matrix products.
+  let dtype: DType
+  private let parts: Int
+
+  /// A step of a network.
+  ///
+  /// - Parameters:
+  ///   - dtype: that activations and products are computed in, as the batches' images are.
+  ///   - parts: of a batch that go through the network one after another, their gradients being added up. They divide
+  ///     it.
+  public init(
+    _ network: any Classifier, _ optimizer: any Optimizer, _ batches: BatchAssembly,
+    loss: Loss = .crossEntropy,
+    dtype: DType = .float32, parts: Int = 1
+  ) {
+    self.network = network
+    self.optimizer = optimizer
+    self.batches = batches
+    self.loss = loss
+    self.dtype = dtype
+    self.parts = parts
+  }
+
+  /// Takes a step; gives its mean loss, a scalar on the device.
+  ///
+  /// - Throws: `TorchError` of the first operator that failed.
+  public func callAsFunction(_ inputs: StepInputs) throws -> Tensor {
+    let loss = try checkingErrors { try run(inputs) }
+    optimizer.countStep()
+    return loss
+  }
+
+  /// The batch of a step, which is then not taken.
+  ///
+  /// - Throws: `TorchError` of the first operator that failed.
+  public func prepared(_ inputs: StepInputs) throws -> BatchAssembly.Batch {
+    try checkingErrors { batches(inputs) }
+  }
+
+  /// What happens on the device.
+  private func run(_ inputs: StepInputs) throws -> Tensor {
+    let batch = batches(inputs)
+    let size = inputs.batchSize / parts
+    var mean: Tensor?
+    for part in 0..<parts {
+      let range = part * size..<(part + 1) * size
+      let loss = try network.variables.computing(in: dtype) {
+        let logits = network(batch.images.narrowed(range), .updating, batch.alteration).logits
+        let loss = self.loss(logits, batch.targets.narrowed(range)) * (1 / Double(parts))
+        try loss.backward()
+        return loss
+      }
+      mean = mean.map { $0 + loss.detached() } ?? loss.detached()
+    }
+    try optimizer.update(learningRate: inputs.scalars.learningRate, number: inputs.scalars.number)
+    return mean!
+  }
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import Experiment
+import Foundation
+import Problems
+
+/// What a configuration is put together from.
+struct ConfigurationOptions: ParsableArguments {
+  @Option(
+    name: .long,
+    help: "A configuration that comes with the program: \(Presets.all.keys.sorted().joined(separator: ", "))."
+  )
+  var preset: String?
+
+  @Option(name: .long, help: "A YAML file with a configuration.")
+  var config: String?
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("One setting, such as mixup.alpha=0.4. May be repeated.", valueName: "key=value"))
+  var settings: [String] = []
+
+  /// Whether nothing is given.
+  var isEmpty: Bool { preset == nil && config == nil && settings.isEmpty }
+
+  /// What is given, later ones to override earlier ones.
+  var sources: [Configuration.Source] {
+    get throws {
+      var sources: [Configuration.Source] = []
+      if let preset { sources.append(try Presets.source(preset)) }
+      if let config { sources.append(try Configuration.Source(file: config)) }
+      return sources + (try settings.map { try Configuration.Source(assignment: $0) })
+    }
+  }
+}
+
+extension Configuration.Source {
+  /// The text of a file.
+  ///
+  /// - Throws: `Problem` if it cannot be read.
+  init(file: String) throws {
+    // Read as a stream: it may be a pipe.
+    guard let handle = FileHandle(forReadingAtPath: file), let data = try? handle.readToEnd() ?? Data(),
+      let text = String(data: data, encoding: .utf8)
+    else {
+      let exists = FileManager.default.fileExists(atPath: file)
+      throw Problem(
+        exists ? .damagedFile : .missingFile, file,
+        "\(file) \(exists ? "cannot be read as text" : "does not exist").")
+    }
+    self.init(text: text, name: file)
+  }
+}
