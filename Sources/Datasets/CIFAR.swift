@@ -48,6 +48,13 @@ public enum CIFAR: String, Sendable, CaseIterable {
     }
   }
 
+  /// The form of which most files are in a directory; the first of equals.
+  private func nearestForm(in directory: String) -> any CIFARForm {
+    func count(_ form: any CIFARForm) -> Int { form.files.count { Self.exists("\(directory)/\($0)") } }
+    let forms = Self.forms.map { $0.init(self) }
+    return forms.max { count($0) < count($1) } ?? CIFARBinary(self)
+  }
+
   /// Where the files are: the first directory in `COLLAPSE_DATA` or the cache, else the first archive.
   public func locate() -> String? {
     let bases = [DataCache.own, DataCache.path].compactMap { $0 }
@@ -82,7 +89,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
     }
     let isDirectory = Self.isDirectory(place)
     let url = URL(fileURLWithPath: place)
-    let form = isDirectory ? form(in: place) ?? binary : try self.form(ofArchive: place)
+    let form = try isDirectory ? form(in: place) ?? nearestForm(in: place) : form(ofArchive: place)
     let sources =
       isDirectory
       ? SourceFiles(form.files, in: place)
