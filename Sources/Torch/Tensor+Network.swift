@@ -3,6 +3,7 @@ private enum Ops {
   static let gelu = Operator("aten::gelu")
   static let linear = Operator("aten::linear")
   static let conv2d = Operator("aten::conv2d")
+  static let maxPool2d = Operator("aten::max_pool2d")
   static let batchNorm = Operator("aten::batch_norm")
   static let layerNorm = Operator("aten::layer_norm", "")
   static let logSoftmax = Operator("aten::log_softmax", "int")
@@ -22,6 +23,11 @@ extension Tensor {
   public func conv2d(_ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0) -> Tensor {
     Ops.conv2d(
       .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride]), .ints([padding, padding]))
+  }
+  /// Largest elements of the square windows of N×C×H×W; nothing that pads it is ever the largest.
+  public func maxPooled(_ window: Int, stride: Int, padding: Int = 0) -> Tensor {
+    Ops.maxPool2d(
+      .tensor(self), .ints([window, window]), .ints([stride, stride]), .ints([padding, padding]))
   }
   /// Batch normalisation over all dimensions but the second.
   ///
