@@ -87,6 +87,7 @@ public enum ModelRegistry {
   public static let families: [NetworkFamily] = [
     WideResNet.family,
     VisionTransformer.family,
+    ResNet.family,
   ]
 
   /// Names to show to those who ask.

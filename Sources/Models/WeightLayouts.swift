@@ -4,7 +4,8 @@ import Torch
 /// Weights that another program has trained, under the names that our networks give to theirs.
 ///
 /// Known are the layouts of the WideResNets in common use (`block1.layer.0.conv1.weight`, as ours, and
-/// Zagoruyko's own, `group0.block0.conv0`) and of timm's vision transformers, each also as wrappers save them.
+/// Zagoruyko's own, `group0.block0.conv0`), of torchvision's ResNets and of timm's vision transformers, each also as
+/// wrappers save them.
 public enum WeightLayouts {
   /// Names of our networks for a state dictionary.
   ///

@@ -53,7 +53,8 @@ extension Problem {
     case .hostileArchive:
       return ["Such a file was made to do harm, or by mistake: take the official one."]
 
-    case .unfitImages: return ["Choose a patch that divides both, such as in vit-ti-1, or a WideResNet."]
+    case .unfitImages:
+      return ["Choose a patch that divides both, such as in vit-ti-1, or a WideResNet or ResNet."]
     case .unfitSimplex: return ["Choose a wider network or fewer classes, or --set model.classifier=learned."]
     case .batchTooLarge: return ["--set batch_size=\(list), or more images (data.train_limit)."]
     case .missingLayer: return ["Its layers are 0 (the image) to \(subject)."]
