@@ -8,7 +8,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
   case hundred = "cifar100"
 
   /// The forms of the files, in the order in which they are looked for: one file and one line each.
-  static let forms: [any CIFARForm.Type] = [CIFARBinary.self]
+  static let forms: [any CIFARForm.Type] = [CIFARBinary.self, CIFARPython.self]
 
   static let shape = ImageShape(height: 32, width: 32, channels: 3)
 
