@@ -45,7 +45,7 @@ let package = Package(
     module("Randomness"),
     module("Theory", ["Problems", "Randomness"]),
     module("Arrays", ["Problems", "SystemTools"]),
-    module("Records", ["Arrays", "Problems", "SystemTools"]),
+    module("Records", ["Problems", "SystemTools"]),
     module("TensorBoard"),
     module("Datasets", ["Arrays", "Problems", "Randomness", "SystemTools"]),
     .target(
@@ -60,16 +60,16 @@ let package = Package(
     .target(
       name: "Reproduction",
       dependencies: [
-        "Arrays", "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records", "SystemTools",
+        "Arrays", "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records",
         "Tasks", "Theory", .product(name: "Yams", package: "Yams"),
       ],
       resources: [.embedInCode("Presets")], swiftSettings: strict),
-    module("Report", ["Experiment", "Figures", "Problems", "Records", "Reproduction", "SystemTools"]),
+    module("Report", ["Experiment", "Figures", "Problems", "Records", "Reproduction"]),
     .executableTarget(
       name: "collapse",
       dependencies: [
-        "Arrays", "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records", "Report",
-        "Reproduction", "SystemTools", "Tasks", "TensorBoard", "Theory",
+        "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records", "Report", "Reproduction",
+        "SystemTools", "Tasks", "TensorBoard", "Theory",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -94,12 +94,11 @@ let package = Package(
       "Geometry", ["CKernels", "Problems", "Randomness", "Records", "Theory", "Torch"]),
     module(
       "Measuring",
-      ["Arrays", "Geometry", "Problems", "Randomness", "Records", "SystemTools", "Theory", "Torch"]),
+      ["Arrays", "Geometry", "Problems", "Randomness", "Records", "Torch"]),
     module(
       "Training",
       [
-        "Arrays", "Datasets", "Geometry", "Models", "NN", "Problems", "Randomness", "Records", "Theory",
-        "Torch",
+        "Datasets", "Geometry", "Models", "NN", "Problems", "Randomness", "Records", "Torch",
       ]),
     module(
       "Runs",
@@ -110,8 +109,7 @@ let package = Package(
     .executableTarget(
       name: "collapse-worker",
       dependencies: [
-        "Arrays", "Datasets", "Experiment", "Measuring", "Models", "NN", "Problems", "Records", "Runs",
-        "SystemTools", "Tasks", "Theory", "Torch", "Training",
+        "Experiment", "Measuring", "Problems", "Records", "Runs", "SystemTools", "Tasks", "Torch",
       ],
       swiftSettings: strict),
 

@@ -22,7 +22,8 @@ public enum CIFAR: String, Sendable, CaseIterable {
     DatasetDescriptor(
       name: rawValue, title: title,
       facts: .init(shape: Self.shape, classes: classes, trainingImages: 50_000, testImages: 10_000),
-      isFetchable: true, path: .optional, locate: { locate() }
+      isFetchable: true, path: .optional, directoryNames: Self.forms.map { $0.init(self).directoryName },
+      locate: { locate() }
     ) { request, reporting in
       try load(path: request.path, fetch: request.fetch, verify: request.verify, reporting: reporting)
     }
@@ -73,6 +74,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
   ///     the one that ``locate()`` finds, which must hold all of them.
   ///   - fetch: whether to bring the archive here if there is none.
   ///   - verify: whether to read the files again although there is a pack.
+  ///   - reporting: told of downloads and checks.
   /// - Throws: `Problem` for files that are missing, cut short, too long or with labels out of range.
   public func load(
     path: String? = nil, fetch: Bool = false, verify: Bool = false, reporting: DataReporting = { _, _ in }
@@ -87,17 +89,16 @@ public enum CIFAR: String, Sendable, CaseIterable {
       throw Problem(
         .missingData, rawValue, "\(place) does not exist.", choices: [binary.archiveName, Self.site])
     }
-    let isDirectory = Self.isDirectory(place)
+    // To know that of an archive takes seconds: where there is a pack, it is not asked for.
+    let form = Self.isDirectory(place) ? self.form(in: place) ?? nearestForm(in: place) : nil
     let url = URL(fileURLWithPath: place)
-    let form = try isDirectory ? form(in: place) ?? nearestForm(in: place) : form(ofArchive: place)
     let sources =
-      isDirectory
-      ? SourceFiles(form.files, in: place)
-      : SourceFiles([url.lastPathComponent], in: url.deletingLastPathComponent().path)
+      form.map { SourceFiles($0.files, in: place) }
+      ?? SourceFiles([url.lastPathComponent], in: url.deletingLastPathComponent().path)
     func make() throws -> ImageDataset {
-      if isDirectory { return try read(form, place, isWhole: isWhole) }
+      if let form { return try read(form, place, isWhole: isWhole) }
       return try DataCache.withStaging {
-        try read(form, archive: place, unpackedInto: $0, isWhole: isWhole, reporting)
+        try read(archive: place, unpackedInto: $0, isWhole: isWhole, reporting)
       }
     }
     // Parts are small, and made to try things.
@@ -105,11 +106,11 @@ public enum CIFAR: String, Sendable, CaseIterable {
     return try PackedImages(rawValue, of: sources).dataset(fresh: verify, reporting: reporting, make: make)
   }
 
-  /// The form whose files an archive holds; the first where it holds none.
-  private func form(ofArchive path: String) throws -> any CIFARForm {
-    let members = Set(try TarArchive(path: path).memberNames().compactMap { $0.split(separator: "/").last })
+  /// The form whose files an archive of these members holds; the first where it holds none.
+  private func form(ofMembers members: [String]) -> any CIFARForm {
+    let names = Set(members.compactMap { $0.split(separator: "/").last })
     let forms = Self.forms.map { $0.init(self) }
-    return forms.first { members.contains($0.testFile.name[...]) } ?? forms[0]
+    return forms.first { names.contains($0.testFile.name[...]) } ?? forms[0]
   }
 
   /// Reads the files of a directory.
@@ -182,13 +183,18 @@ public enum CIFAR: String, Sendable, CaseIterable {
   }
 
   /// Unpacks an archive into a directory and reads it; errors name the archive.
+  ///
+  /// - Parameter given: the form of its files; nil: by their names.
   private func read(
-    _ form: any CIFARForm, archive: String, unpackedInto directory: String, isWhole: Bool,
+    _ given: (any CIFARForm)? = nil, archive: String, unpackedInto directory: String, isWhole: Bool,
     _ reporting: DataReporting
   ) throws -> ImageDataset {
     do {
-      try TarArchive(path: archive).unpack(
-        form.files, into: directory, atMost: Self.mostBytes, reporting: reporting)
+      let tar = TarArchive(path: archive)
+      let members = try tar.memberNames()
+      let form = given ?? self.form(ofMembers: members)
+      try tar.unpack(
+        form.files, of: members, into: directory, atMost: Self.mostBytes, reporting: reporting)
       let dataset = try read(form, directory, isWhole: isWhole)
       return ImageDataset(
         name: dataset.name, classNames: dataset.classNames, training: dataset.training, test: dataset.test,

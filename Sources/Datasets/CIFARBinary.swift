@@ -40,10 +40,13 @@ struct CIFARBinary: CIFARForm {
     }
     let (count, rest) = content.count.quotientAndRemainder(dividingBy: recordBytes)
     guard rest == 0 else {
+      let official = (trainingFiles + [testFile]).first { path.hasSuffix("/\($0.name)") } ?? testFile
       throw Problem(
-        .malformedData, path,
-        "\(path) is cut short: \(content.count) bytes are \(count) records of \(recordBytes) and \(rest) bytes."
-      )
+        .malformedData, kind.rawValue,
+        "\(path) \(count < official.records ? "is cut short" : "is too long"): \(content.count) bytes are "
+          + "\(count) records of \(recordBytes) and \(rest) bytes; "
+          + "the official file has \(official.records) records.",
+        choices: [archiveName, CIFAR.site])
     }
     var labels: [Int] = []
     var pixels = Data(capacity: count * CIFAR.shape.bytes)

@@ -52,15 +52,16 @@ struct CIFARPython: CIFARForm {
       let python = try Python.find(for: "read pickles with")
       output = try Python.run(python, Self.script, [path, what, key, "\(CIFAR.shape.bytes)"])
     } catch let error as ToolError {
-      throw Problem(.toolFailed, "python3", "\(path): \(error).")
+      // An empty subject: Python itself, without any package.
+      throw Problem(.noPythonPackage, "", "\(path): \(error).")
     }
     guard output.status != 0 else { return output.standardOutput }
     let lines = output.standardError.split(separator: "\n")
     let why = lines.last.map(String.init) ?? "status \(output.status)"
     switch output.status {
-    case 2: throw Problem(.unreadableData, path, "\(path) cannot be read (\(why)).")
-    case 3: throw Problem(.malformedData, path, "\(path) \(why).")
-    case 4:
+    case 42: throw Problem(.unreadableData, path, "\(path) cannot be read (\(why)).")
+    case 43: throw Problem(.malformedData, path, "\(path) \(why).")
+    case 44:
       throw Problem(
         .hostileArchive, path,
         "\(path) asks for \(why), where only arrays and lists are due; it was not read.")
@@ -69,8 +70,8 @@ struct CIFARPython: CIFARForm {
   }
 
   /// Writes labels, eight bytes each, and pixels, or a list of names, to its output; a reason to its error
-  /// output, with status 2 for a file that cannot be opened, 3 for one of another content, and 4 for one that
-  /// asks for anything but arrays and lists.
+  /// output, with status 42 for a file that cannot be opened, 43 for one of another content, and 44 for one
+  /// that asks for anything but arrays and lists: neither Python nor the system's signals have these.
   private static let script = """
     import json, pickle, resource, struct, sys
     path, what, key, size = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -96,12 +97,12 @@ struct CIFARPython: CIFARForm {
         def __setstate__(self, state):
             _, self.shape, kind, self.is_by_columns, self.bytes = state
             if type(kind) is not Kind or kind.name not in ("u1", "|u1", "uint8"):
-                leave(3, "has an array of something else than bytes")
+                leave(43, "has an array of something else than bytes")
 
     def encode(value, encoding):
         # How Python 3 writes bytes in Python 2's protocols.
         if type(value) is not str or encoding not in ("latin1", b"latin1"):
-            leave(3, "has bytes in an unknown encoding")
+            leave(43, "has bytes in an unknown encoding")
         return value.encode("latin1")
 
     def array(*_):
@@ -121,7 +122,7 @@ struct CIFARPython: CIFARForm {
     class Reader(pickle.Unpickler):
         def find_class(self, module, name):
             if (module, name) not in known:
-                leave(4, ascii(f"{module}.{name}")[1:-1][:200])
+                leave(44, ascii(f"{module}.{name}")[1:-1][:200])
             return known[module, name]
 
     # A few bytes can ask for any amount of memory.
@@ -131,42 +132,42 @@ struct CIFARPython: CIFARForm {
     try:
         file = open(path, "rb")
     except OSError as error:
-        leave(2, error.strerror)
+        leave(42, error.strerror)
     try:
         content = Reader(file, encoding="bytes").load()
     except Exception as error:
         why = ascii(str(error))[1:-1][:200] or type(error).__name__
-        leave(3, f"is cut short or no pickle of images ({why})")
+        leave(43, f"is cut short or no pickle of images ({why})")
     if type(content) is not dict:
-        leave(3, "holds no dictionary")
+        leave(43, "holds no dictionary")
     content = {text(name): value for name, value in content.items() if type(name) in (str, bytes)}
     listed = content.get(key)
     if type(listed) is not list:
-        leave(3, f"has no list {key}")
+        leave(43, f"has no list {key}")
     if what == "names":
         if not all(type(name) in (str, bytes) for name in listed):
-            leave(3, f"has no names in its list {key}")
+            leave(43, f"has no names in its list {key}")
         names = [name.decode("utf-8", "replace") if type(name) is bytes else name for name in listed]
         json.dump(names, sys.stdout)
         sys.exit()
     for record, label in enumerate(listed):
         if type(label) is not int or not -1 << 63 <= label < 1 << 63:
-            leave(3, f"has a label that is no number, that of record {record}")
+            leave(43, f"has a label that is no number, that of record {record}")
     data = content.get("data")
     if type(data) is not Array or not hasattr(data, "shape"):
-        leave(3, "has no array data")
+        leave(43, "has no array data")
     shape, pixels = data.shape, data.bytes
     def is_length(value):
         return type(value) is int and 0 <= value < 1 << 40
     if type(shape) is not tuple or not all(map(is_length, shape)):
-        leave(3, "has an array data without a shape")
+        leave(43, "has an array data without a shape")
     if len(shape) != 2 or shape[1] != size:
-        leave(3, f"has an array of {'×'.join(map(str, shape[:8]))} bytes, expected N×{size}")
+        leave(43, f"has an array of {'×'.join(map(str, shape[:8]))} bytes, expected N×{size}")
     count = shape[0]
     if type(pixels) is not bytes or len(pixels) != count * size:
-        leave(3, f"is damaged: its array has not the bytes of {count} images")
+        leave(43, f"is damaged: its array has not the bytes of {count} images")
     if len(listed) != count:
-        leave(3, f"has {len(listed)} labels and {count} images")
+        leave(43, f"has {len(listed)} labels and {count} images")
     if data.is_by_columns:
         pixels = b"".join(pixels[row::count] for row in range(count))
     sys.stdout.buffer.write(struct.pack(f"<{count}q", *listed))

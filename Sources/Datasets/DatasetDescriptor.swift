@@ -12,9 +12,13 @@ public struct DatasetDescriptor: Sendable {
 
   /// Sizes that are the same wherever it is read.
   public struct Facts: Sendable {
+    /// Of every image.
     public var shape: ImageShape
+    /// C.
     public var classes: Int
+    /// Number of images to train on.
     public var trainingImages: Int
+    /// Number of images to test on.
     public var testImages: Int
 
     /// Sizes of the whole data set.
@@ -51,7 +55,10 @@ public struct DatasetDescriptor: Sendable {
   public let facts: Facts?
   /// Whether it can be brought here.
   public let isFetchable: Bool
+  /// What may be said of where it is.
   public let path: PathUse
+  /// What the directories in its official archives are called.
+  public let directoryNames: [String]
   /// Whether images may be scaled, and those that are damaged left out.
   public let hasImageOptions: Bool
   /// Whether a whole reading compares checksums.
@@ -62,11 +69,19 @@ public struct DatasetDescriptor: Sendable {
   /// A data set.
   ///
   /// - Parameters:
+  ///   - name: what settings call it.
+  ///   - title: as people write it.
+  ///   - facts: its sizes; nil for a format of one's own files.
+  ///   - isFetchable: whether it can be brought here.
+  ///   - path: what may be said of where it is.
+  ///   - directoryNames: what the directories in its official archives are called.
+  ///   - hasImageOptions: whether images may be scaled, and those that are damaged left out.
+  ///   - isVerifiedByChecksum: whether a whole reading compares checksums.
   ///   - locate: where it is; nil where it is not.
   ///   - read: reads it; throws `Problem`.
   public init(
     name: String, title: String, facts: Facts? = nil, isFetchable: Bool = false, path: PathUse,
-    hasImageOptions: Bool = false, isVerifiedByChecksum: Bool = false,
+    directoryNames: [String] = [], hasImageOptions: Bool = false, isVerifiedByChecksum: Bool = false,
     locate: @escaping @Sendable () throws -> String? = { nil },
     read: @escaping @Sendable (Request, DataReporting) throws -> ImageDataset
   ) {
@@ -75,6 +90,7 @@ public struct DatasetDescriptor: Sendable {
     self.facts = facts
     self.isFetchable = isFetchable
     self.path = path
+    self.directoryNames = directoryNames
     self.hasImageOptions = hasImageOptions
     self.isVerifiedByChecksum = isVerifiedByChecksum
     find = locate
@@ -86,7 +102,9 @@ public struct DatasetDescriptor: Sendable {
 
   /// Reads it.
   ///
-  /// - Parameter reporting: told of downloads and checks.
+  /// - Parameters:
+  ///   - request: what is asked for.
+  ///   - reporting: told of downloads and checks.
   /// - Throws: `Problem` if it cannot be had, or its files are not what they should be.
   public func load(_ request: Request, reporting: DataReporting = { _, _ in }) throws -> ImageDataset {
     try read(request, reporting)
@@ -95,6 +113,7 @@ public struct DatasetDescriptor: Sendable {
 
 /// The data sets that there are: one file and one line each.
 public enum DatasetCatalogue {
+  /// In the order in which they are shown.
   public static let all: [DatasetDescriptor] = [
     FashionMNIST.descriptor,
     CIFAR.ten.descriptor,

@@ -44,7 +44,10 @@ public enum FashionMNIST {
 
   /// Reads the data set, fetching it first where it is not at hand; verified once, then from its pack.
   ///
-  /// - Parameter verify: whether to verify the files again.
+  /// - Parameters:
+  ///   - fetch: whether to bring it here if it is not.
+  ///   - verify: whether to verify the files again.
+  ///   - reporting: told of downloads and checks.
   /// - Throws: `Problem` if it cannot be had, or its files are not what they should be.
   public static func load(
     fetch: Bool = true, verify: Bool = false, reporting: DataReporting = { _, _ in }

@@ -135,6 +135,7 @@ public struct ImageDataset: Sendable {
   ///     share, whatever the limits are.
   ///   - trainLimit: the first so many training images that are kept and not held out; 0 keeps all.
   ///   - testLimit: likewise for test images.
+  ///   - stream: that held-out images are drawn from.
   /// - Throws: `Problem` for a class that does not exist, or when no image is left.
   public func restricted(
     classes keep: [Int] = [], validation heldOut: Int = 0, trainLimit: Int = 0, testLimit: Int = 0,

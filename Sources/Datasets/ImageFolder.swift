@@ -35,7 +35,9 @@ public struct ImageFolder {
 
   /// Reads the images, from their pack where there is one.
   ///
-  /// - Parameter verify: whether to decode them again although there is a pack.
+  /// - Parameters:
+  ///   - verify: whether to decode them again although there is a pack.
+  ///   - reporting: told how far it is.
   /// - Throws: `Problem` for a directory that is not laid out so, for fewer than two classes, a
   ///   class without images, images that cannot be decoded (unless they are skipped) or of other sizes.
   public func load(verify: Bool = false, reporting: DataReporting = { _, _ in }) throws -> ImageDataset {

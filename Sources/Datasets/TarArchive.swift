@@ -8,11 +8,19 @@ struct TarArchive {
 
   /// Unpacks plain files by their names, whatever directory of the archive they are in, into one directory.
   ///
-  /// - Parameter atMost: bytes that they may take together.
+  /// - Parameters:
+  ///   - names: of the files.
+  ///   - members: what ``memberNames()`` gave, if it was asked already.
+  ///   - directory: where they go.
+  ///   - atMost: bytes that they may take together.
+  ///   - reporting: told how far it is.
   /// - Throws: `Problem` if the archive is damaged, lacks a file, or holds a path that leads out of it.
-  func unpack(_ names: [String], into directory: String, atMost: Int, reporting: DataReporting) throws {
+  func unpack(
+    _ names: [String], of members: [String]? = nil, into directory: String, atMost: Int,
+    reporting: DataReporting
+  ) throws {
     reporting("unpacking \(path)", 0)
-    let members = try memberNames()
+    let members = try members ?? memberNames()
     if let escaping = members.first(where: Self.escapes) {
       throw Problem(
         .hostileArchive, path, "\(path) holds \(escaping), a path that leads out of it; it was not unpacked.")

@@ -96,7 +96,7 @@ private struct Merger {
     _ node: Node, into base: Node, schema: Node, path: [String], source: Configuration.Source
   ) throws -> Node {
     func place(_ mark: Mark?) -> String {
-      guard let mark, !source.name.hasPrefix("--set") else { return source.name }
+      guard let mark, source.keys.isEmpty else { return source.name }
       return "\(source.name):\(mark.line)"
     }
     let location = place(node.mark)

@@ -15,7 +15,7 @@ public enum Presets {
   public static func source(_ name: String) throws -> Configuration.Source {
     guard let text = all[name] else {
       throw Problem(
-        .unknownName, name, "there is no preset \"\(name)\"." + suggestion(for: name, among: all.keys),
+        .unknownPreset, name, "there is no preset \"\(name)\"." + suggestion(for: name, among: all.keys),
         choices: all.keys.sorted())
     }
     return Configuration.Source(text: text, name: "preset \(name)")

@@ -139,9 +139,9 @@ public struct RunDirectory: Sendable {
       return try Configuration([.init(text: text, name: configuration)])
     } catch let problem as Problem {
       // Here it is the run's file that is wrong, not what the user has typed.
-      throw Problem(.damagedFile, configuration, problem.reason)
+      throw Problem(.badRunConfiguration, configuration, problem.reason, choices: problem.choices)
     } catch {
-      throw Problem(.damagedFile, configuration, "\(configuration) cannot be read as text.")
+      throw Problem(.badRunConfiguration, configuration, "\(configuration) cannot be read as text.")
     }
   }
 

@@ -20,6 +20,7 @@ public struct ImageSize: Sendable, Equatable, CustomStringConvertible {
 public struct NetworkRequest: Sendable {
   /// Channels of the images.
   public var channels: Int
+  /// C.
   public var classes: Int
   /// Of the images; a network of convolutions takes any.
   public var imageSize: ImageSize
@@ -113,9 +114,13 @@ public enum ModelRegistry {
   /// A network with fresh weights.
   ///
   /// - Parameters:
+  ///   - name: such as "wrn-16-2".
+  ///   - channels: of the images.
+  ///   - classes: C.
+  ///   - imageSize: of the images that it is to take; a network of convolutions takes any.
   ///   - classifier: learned, or fixed to a C×d matrix; see ``featureDimension(_:)``.
-  ///   - imageSize: of the images that it is to take; a WideResNet takes any.
   ///   - seed: of the initial weights.
+  ///   - device: where it is to be.
   /// - Throws: `Problem` for a name of no network, or images that it cannot take.
   public static func make(
     _ name: String, channels: Int, classes: Int, imageSize: ImageSize = ImageSize(height: 32, width: 32),

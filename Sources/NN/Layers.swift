@@ -80,7 +80,11 @@ public struct Linear {
 
   /// Makes `weight` and `bias` in `scope`.
   ///
-  /// - Parameter weights: how the weight starts.
+  /// - Parameters:
+  ///   - scope: where the tensors are.
+  ///   - inputs: width of a row.
+  ///   - outputs: width of a result.
+  ///   - weights: how the weight starts; nil for PyTorch's way.
   public init(_ scope: Scope, inputs: Int, outputs: Int, weights: Initializer? = nil) {
     self.scope = scope
     weight = scope.parameter(

@@ -14,6 +14,8 @@ public enum Schedule: Sendable, Equatable {
   /// - Parameters:
   ///   - epoch: 0 ..< epochs, counting.
   ///   - step: 0 ..< stepsPerEpoch.
+  ///   - epochs: of the whole run.
+  ///   - stepsPerEpoch: of each.
   public func factor(epoch: Int, step: Int, epochs: Int, stepsPerEpoch: Int) -> Double {
     switch self {
     case .constant: return 1

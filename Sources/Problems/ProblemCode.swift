@@ -9,6 +9,8 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   case unknownKey
   /// A name of a list that is not in it; `choices` is the list.
   case unknownName
+  /// A name of no preset; `choices` are those that there are.
+  case unknownPreset
   /// A name of no item of the paper; `choices` are all.
   case unknownItem
   /// A name of no scale of the programme; `choices` are those that come with the program.
@@ -124,6 +126,8 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   case noWeights
   /// A run without a capture of a name; `subject` is its directory.
   case noCapture
+  /// A run's configuration that cannot be read; `choices` are the keys that there are where one does not exist.
+  case badRunConfiguration
   /// A row of metrics that is damaged; `subject` is the run's configuration.
   case damagedMetrics
   /// A configuration that was changed under a run; `subject` is its file.

@@ -20,7 +20,9 @@ extension Document {
 
   /// Reads a document from JSON.
   ///
-  /// - Parameter place: where it is from, for messages.
+  /// - Parameters:
+  ///   - json: the document.
+  ///   - place: where it is from, for messages.
   /// - Throws: `Problem` if it is another, damaged, or of a later version.
   public init(json: Data, from place: String) throws {
     let decoder = JSONDecoder.collapse
@@ -36,7 +38,8 @@ extension Document {
     do {
       self = try decoder.decode(Self.self, from: json)
     } catch {
-      throw Problem(.otherFile, place, "\(place) is not \(Self.kind).")
+      let key = (error as? DecodingError)?.keyPath.map { " (\($0))" } ?? ""
+      throw Problem(.otherFile, place, "\(place) is not \(Self.kind)\(key).")
     }
   }
 
@@ -50,9 +53,24 @@ extension Document {
     try self.init(json: data, from: path)
   }
 
-  /// Reads the document of a directory; nil where there is none that can be read.
+  /// Reads the document of a directory.
+  ///
+  /// - Returns: nil where there is none, or a damaged one, which may be made again.
+  /// - Throws: `Problem` if it is of a later version.
+  public static func found(in directory: String) throws -> Self? {
+    do {
+      return try Self(path: "\(directory)/\(fileName)")
+    } catch let problem as Problem where problem.code == .newerDocument {
+      throw problem
+    } catch {
+      return nil
+    }
+  }
+
+  /// Reads the document of a directory, to show it; nil where there is none that can be read, be it of a later
+  /// version.
   public init?(in directory: String) {
-    guard let document = try? Self(path: "\(directory)/\(Self.fileName)") else { return nil }
+    guard let document = try? Self.found(in: directory) else { return nil }
     self = document
   }
 
@@ -61,6 +79,22 @@ extension Document {
   /// - Throws: `FileError`.
   public func write(to directory: String) throws {
     try Files.write([Data((json() + "\n").utf8)], to: "\(directory)/\(Self.fileName)")
+  }
+}
+
+extension DecodingError {
+  /// The key that is wrong or missing, with those that it lies in, as a file has them; nil for the whole.
+  fileprivate var keyPath: String? {
+    let keys: [any CodingKey]
+    switch self {
+    case .keyNotFound(let key, let context): keys = context.codingPath + [key]
+    case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+      keys = context.codingPath
+    @unknown default: keys = []
+    }
+    guard !keys.isEmpty else { return nil }
+    return keys.map { key in key.intValue.map { "\($0)" } ?? JSONKey.snakeCase(key.stringValue) }
+      .joined(separator: ".")
   }
 }
 

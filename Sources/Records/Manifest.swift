@@ -117,8 +117,14 @@ public struct Manifest: Document {
   /// The manifest of a run that is about to start.
   ///
   /// - Parameters:
-  ///   - computing: where and how it computes.
+  ///   - version: of this project.
+  ///   - gitCommit: of the sources; nil where they have none.
   ///   - libtorch: the versions compiled against and loaded.
+  ///   - machine: the computer.
+  ///   - computing: where and how it computes.
+  ///   - seed: of the configuration.
+  ///   - network: what is trained.
+  ///   - data: what it is trained on.
   public init(
     version: String, gitCommit: String?, libtorch: (compiled: String, loaded: String?), machine: Machine,
     computing: (device: String, precision: String, threads: Int), seed: Int, network: Network, data: Data

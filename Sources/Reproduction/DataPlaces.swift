@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import Problems
 
@@ -5,8 +6,8 @@ import Problems
 struct DataPlaces: Sendable {
   private var places: [String: [String]] = [:]
 
-  /// Looks for data sets below a directory: images in class folders in `NAME` or `NAME-jpeg`, or the
-  /// official files in `NAME` or below.
+  /// Looks for data sets below a directory: images in class folders in `NAME`, `NAME-jpeg` or `NAME-png`, or
+  /// the official files in `NAME`, `NAME-head` or a directory of the official archives.
   ///
   /// - Throws: `Problem` if there is no such directory.
   init(_ directory: String?) throws {
@@ -19,27 +20,36 @@ struct DataPlaces: Sendable {
       throw Problem(.missingDataPlace, directory, "\(directory) is not a directory.")
     }
     let root = URL(fileURLWithPath: directory).standardizedFileURL.path
-    for name in ["cifar10", "cifar100"] {
-      let folders = ["\(root)/\(name)", "\(root)/\(name)-jpeg", "\(root)/\(name)-png"]
+    let sets = DatasetCatalogue.all.filter { $0.path == .optional }
+    for set in sets {
+      let folders = set.folderNames.map { "\(root)/\($0)" }
       if let folder = folders.first(where: { isDirectory($0 + "/train") && isDirectory($0 + "/test") }) {
-        places[name] = ["data.dataset=folder", "data.path=\(folder)"]
-        continue
-      }
-      let official = [name, "\(name)-head", name == "cifar10" ? "cifar-10-batches-bin" : "cifar-100-binary"]
-      if let place = official.map({ "\(root)/\($0)" }).first(where: isDirectory) {
-        places[name] = ["data.path=\(place)"]
+        places[set.name] = ["data.dataset=folder", "data.path=\(folder)"]
+      } else if let place = set.officialNames.map({ "\(root)/\($0)" }).first(where: isDirectory) {
+        places[set.name] = ["data.path=\(place)"]
       }
     }
     guard !places.isEmpty else {
       throw Problem(
-        .missingDataPlace, directory, "\(directory) holds neither cifar10 nor cifar100.",
-        choices: [
-          "Looked for: cifar10, cifar10-jpeg or cifar10-png with train and test in it, cifar10 or",
-          "cifar-10-batches-bin with the official files; and the same of cifar100.",
-        ])
+        .missingDataPlace, directory,
+        "\(directory) holds neither \(sets.map(\.name).joined(separator: " nor ")).",
+        choices: sets.flatMap { set in
+          [
+            "Looked for \(set.title) in: \(set.folderNames.joined(separator: ", ")) with train and test in it,",
+            "or with the official files: \(set.officialNames.joined(separator: ", ")).",
+          ]
+        })
     }
   }
 
   /// Settings for a data set.
   func settings(_ dataset: String) -> [String] { places[dataset] ?? [] }
+}
+
+extension DatasetDescriptor {
+  /// Directories with its images in class folders, in the order in which they are looked for.
+  fileprivate var folderNames: [String] { [name, "\(name)-jpeg", "\(name)-png"] }
+
+  /// Directories with its official files, in the order in which they are looked for.
+  fileprivate var officialNames: [String] { [name, "\(name)-head"] + directoryNames }
 }

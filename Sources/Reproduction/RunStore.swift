@@ -29,7 +29,13 @@ struct RunStore: Sendable {
   /// How far it is.
   func state(of run: RunDirectory) -> State {
     guard FileManager.default.fileExists(atPath: run.configuration) else { return .missing }
-    if RunSummary(in: run.path) != nil { return .finished }
+    do {
+      if try RunSummary.found(in: run.path) != nil { return .finished }
+    } catch {
+      // One of a later version is no less a summary, and must not be written over.
+      return .finished
+    }
+    // Whoever would go on with a run whose manifest is of a later version is refused.
     if Manifest(in: run.path)?.state == .diverged { return .diverged }
     return .begun(epochs: ((try? run.metricRows()) ?? []).last?.epoch ?? 0)
   }

@@ -117,6 +117,15 @@ extension Configuration.Mixup {
 }
 
 extension Configuration {
+  /// Refuses layers to mix at that a network does not have.
+  func checkLayers(of network: any Models.Classifier) throws {
+    guard mixup.enabled, mixup.kind == .manifold,
+      let layer = mixup.layers.first(where: { $0 > network.layerCount })
+    else { return }
+    throw Problem(
+      .missingLayer, "\(network.layerCount)", "mixup.layers: \(model.name) has no layer \(layer) to mix at.")
+  }
+
   /// The numbers of every step on a set of images.
   func planner(_ images: ImageSet, _ streams: RunStreams) -> StepPlanner {
     var planner = StepPlanner(

@@ -24,8 +24,10 @@ extension Manifest {
   }
 
   /// Starts a stretch of work, keeping those that the run's manifest has already.
+  ///
+  /// - Throws: `Problem` if that manifest is of a later version; `FileError`.
   mutating func begin(_ command: [String], in run: RunDirectory) throws {
-    if let before = Manifest(in: run.path) {
+    if let before = try Manifest.found(in: run.path) {
       stretches = before.stretches
       // One that was killed has no end; the last checkpoint is the last that is known of it.
       let state = run.states.first.flatMap {

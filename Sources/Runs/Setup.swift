@@ -54,14 +54,7 @@ public struct Setup {
         choices: ["\(max(2, source.training.count / 2))"])
     }
     try source.checkClasses()
-    let mixup = configuration.mixup
-    if mixup.enabled, mixup.kind == .manifold,
-      let layer = mixup.layers.first(where: { $0 > network.model.layerCount })
-    {
-      throw Problem(
-        .missingLayer, "\(network.model.layerCount)",
-        "mixup.layers: \(configuration.model.name) has no layer \(layer) to mix at.")
-    }
+    try configuration.checkLayers(of: network.model)
     guard configuration.capture.classCount <= source.classes else {
       throw Problem(
         .tooManyClasses, "capture.class_count",

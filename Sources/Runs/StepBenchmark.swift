@@ -59,6 +59,7 @@ private struct TimedWork {
     let model = try configuration.model.make(
       images.shape, classes: task.classes, images: "\(task.imageSize)×\(task.imageSize) pixels", streams,
       computing.device)
+    try configuration.checkLayers(of: model)
     network = Network(model, images.normalization, dtype: computing.dtype)
     step = configuration.step(network, dataset)
     planner = configuration.planner(images.training, streams)

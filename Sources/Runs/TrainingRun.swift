@@ -164,7 +164,7 @@ public struct TrainingRun {
     }
     let alignment = try complete.sameClassAlignment().mean
     guard alignment.isFinite else {
-      throw Problem(.notFinite, "features", "the features of the trained network are not finite.")
+      throw Problem(.internalError, "features", "the features of the trained network are not finite.")
     }
     return RunSummary(
       run: run.path, model: configuration.model.name, dataset: source.name,

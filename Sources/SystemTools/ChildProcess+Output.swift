@@ -15,7 +15,10 @@ extension ChildProcess {
     sources.append(pollfd(fd: errors, events: Int16(POLLIN), revents: 0))
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while sources.contains(where: { $0.fd >= 0 }) {
-      guard poll(&sources, nfds_t(sources.count), -1) >= 0 || errno == EINTR else { break }
+      guard poll(&sources, nfds_t(sources.count), -1) >= 0 else {
+        if errno == EINTR { continue }
+        break
+      }
       for index in sources.indices where sources[index].fd >= 0 && sources[index].revents != 0 {
         let count = read(sources[index].fd, &buffer, buffer.count)
         guard count > 0 else {

@@ -4,7 +4,7 @@ import Synchronization
 /// A program that this one has started, in a process group of its own.
 ///
 /// It inherits neither descriptors that this program has opened nor signals that one of its threads blocks;
-/// what is ignored stays ignored, as nohup means it.
+/// what is ignored stays ignored, as nohup means it, but for SIGCHLD, without which no end could be known.
 public final class ChildProcess: Sendable {
   /// What a program reads from its standard input.
   public enum Input: Sendable {
@@ -152,9 +152,15 @@ public final class ChildProcess: Sendable {
     RunningChildren.remove(identifier, takesSignals: takesSignals)
     ending.withLock { ending in
       var status: Int32 = 0
-      while waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+      var found: pid_t
+      repeat { found = waitpid(identifier, &status, 0) } while found < 0 && errno == EINTR
       let signal = status & 0x7f
-      ending = signal == 0 ? .status(status >> 8 & 0xff) : .signal(signal)
+      if found < 0 {
+        // Somebody else has taken its status: what nobody knows is no success.
+        ending = .status(127)
+      } else {
+        ending = signal == 0 ? .status(status >> 8 & 0xff) : .signal(signal)
+      }
     }
     ended.signal()
   }

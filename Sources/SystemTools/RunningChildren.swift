@@ -13,8 +13,15 @@ enum RunningChildren {
     return places
   }()
 
-  /// Makes the places, which a signal's handler must not do.
-  static func prepare() { _ = places }
+  /// Makes the places, which a signal's handler must not do, and has the system keep how children end.
+  static func prepare() {
+    _ = places
+    // Whoever started this program may have SIGCHLD ignored: then children vanish, and their status with them.
+    var action = sigaction()
+    guard sigaction(SIGCHLD, nil, &action) == 0 else { return }
+    let handler = unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+    if handler == unsafeBitCast(SIG_IGN, to: Int.self) { Foundation.signal(SIGCHLD, SIG_DFL) }
+  }
 
   static func add(_ group: pid_t, takesSignals: Bool) { replace(0, by: takesSignals ? -group : group) }
 

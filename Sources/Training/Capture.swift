@@ -8,8 +8,9 @@ import Torch
 
 /// Activations of a network and what they were made from, as a file has them.
 public struct Capture: Sendable {
+  /// What was taken.
   public let kind: CaptureKind
-  /// Tensors by the names of ``Records/ActivationArray``, and what is known of where they come from.
+  /// Tensors by the names of `ActivationArray`, and what is known of where they come from.
   public var archive: TensorArchive
 
   /// Takes a capture; nothing of the network is changed.

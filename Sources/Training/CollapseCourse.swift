@@ -22,6 +22,7 @@ public struct CollapseCourse: Sendable {
   ///   - samples: images, of each class its share and one at least; and mixtures of all classes.
   ///   - sampling: how mixtures are drawn, but for their number and classes.
   ///   - batchSize: images a step.
+  ///   - stream: that images and λ are drawn from.
   /// - Throws: `Problem` for a class without images.
   public init(
     _ dataset: DeviceDataset, samples: Int, sampling: MixtureSampling, batchSize: Int, _ stream: RandomStream
@@ -43,17 +44,17 @@ public struct CollapseCourse: Sendable {
 
   /// Measures a network; nothing of it is changed.
   ///
-  /// - Returns: numbers by the names of ``Records/NumberCatalogue/course``, less those that are undefined, such as
-  ///   angles of class means that coincide.
-  /// - Throws: `Problem` for activations that are not finite; `TorchError` of a failed operator.
+  /// - Returns: numbers by the names of `NumberCatalogue.course`, less those that are undefined, such as
+  ///   angles of class means that coincide, or not finite.
+  /// - Throws: `TorchError` of a failed operator.
   public func callAsFunction(_ network: Network) throws -> NumberList {
     let (classifier, bias) = try network.classifier()
     let training = dataset.training
     var numbers: NumberList = [:]
-    let plain = try network.forward(
-      .chosen(images, of: training, batchSize: batchSize), probes: [.features]
-    ).finite()
     try Self.ifDefined {
+      let plain = try network.forward(
+        .chosen(images, of: training, batchSize: batchSize), probes: [.features]
+      ).finite()
       let metrics = try CollapseMetrics(
         LabelledBatches(plain.features!, labels: images.map { training.labels[$0] }),
         classes: dataset.source.classes, classifier: classifier, bias: bias)
@@ -65,11 +66,11 @@ public struct CollapseCourse: Sendable {
         "nc4_ncc_agreement_bias": metrics.agreement,
       ])
     }
-    let mixed = try network.forward(
-      .mixtures(mixtures, of: training), sampling.usesBatchStatistics ? .batch : .running,
-      probes: [.features, .logits]
-    ).finite()
     try Self.ifDefined {
+      let mixed = try network.forward(
+        .mixtures(mixtures, of: training), sampling.usesBatchStatistics ? .batch : .running,
+        probes: [.features, .logits]
+      ).finite()
       let activations = try MixedActivations(
         features: mixed.features!, logits: mixed.logits, classifier: classifier,
         labels: mixtures.images.map { training.labels[$0] },
@@ -79,10 +80,11 @@ public struct CollapseCourse: Sendable {
     return numbers
   }
 
-  /// Collapsed features may have no directions; training goes on all the same.
+  /// Collapsed features may have no directions, and those of a rough start no bounds; training goes on all the same.
   private static func ifDefined(_ body: () throws -> Void) throws {
     do {
       try body()
-    } catch let problem as Problem where [.undefinedMeasure, .emptyClass].contains(problem.code) {}
+    } catch let problem as Problem where [.undefinedMeasure, .emptyClass, .notFinite].contains(problem.code) {
+    }
   }
 }

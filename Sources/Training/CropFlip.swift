@@ -36,7 +36,9 @@ public struct CropFlip: Sendable, Equatable {
 
   /// Changes a batch of N×H×W×C bytes.
   ///
-  /// - Parameter numbers: tops, starts and signs of a draw, 3×N×1 integers on the images' device.
+  /// - Parameters:
+  ///   - images: the batch.
+  ///   - numbers: tops, starts and signs of a draw, 3×N×1 integers on the images' device.
   public func callAsFunction(_ images: Tensor, _ numbers: Tensor) -> Tensor {
     let shape = images.shape
     guard shape.count == 4 else { return images }

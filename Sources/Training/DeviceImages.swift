@@ -16,7 +16,8 @@ public struct DeviceImages: Sendable {
   public init(_ set: ImageSet, on device: Device) throws {
     let shape = [set.count, set.shape.height, set.shape.width, set.shape.channels]
     images = try set.pixels.withUnsafeBytes {
-      try Tensor(bytes: $0, shape: shape, dtype: .uint8, device: device).checked()
+      // By way of the CPU: made for a device, all of it would stay in pinned memory.
+      try Tensor(bytes: $0, shape: shape, dtype: .uint8).to(device).checked()
     }
     labels = set.labels
     places = set.places
@@ -47,7 +48,9 @@ public struct DeviceImages: Sendable {
 public struct DeviceDataset: Sendable {
   /// What the images are of: names, numbers, normalisation.
   public let source: ImageDataset
+  /// What is trained on.
   public let training: DeviceImages
+  /// What is tested on.
   public let test: DeviceImages
   /// Training images that are held out; nil if there are none.
   public let validation: DeviceImages?

@@ -81,7 +81,9 @@ extension Network {
   /// streams stay as they are.
   ///
   /// - Parameters:
+  ///   - source: the images, batch after batch.
   ///   - statistics: what batch norm normalises with.
+  ///   - probes: what is kept.
   ///   - progress: told which share is done.
   /// - Throws: `Problem` for a probe that finds nothing in such a network; `TorchError` of a failed operator.
   public func forward(

@@ -24,6 +24,8 @@ public struct MixturePlan: Sendable, Equatable {
   ///   - labels: class of each training image.
   ///   - classes: how many there are.
   ///   - chosen: classes to take; empty draws as many as `sampling` says.
+  ///   - sampling: how many of which kind.
+  ///   - stream: that pairs and λ are drawn from.
   /// - Throws: `Problem` for classes that don't exist or have no images.
   public init(
     labels: [Int], classes: Int, chosen: [Int] = [], _ sampling: MixtureSampling, _ stream: RandomStream
@@ -31,6 +33,12 @@ public struct MixturePlan: Sendable, Equatable {
     var pairStream = stream.split("pairs")
     var lambdaStream = stream.split("lambda")
     self.classes = try Self.classes(chosen, count: sampling.classCount, of: classes, stream)
+    guard self.classes.count >= 2, sampling.samples >= 1, sampling.batchSize >= 1 else {
+      throw Problem(
+        .badSetting, "mixtures",
+        "mixtures need two classes, one sample and batches of one; found \(self.classes.count) classes, "
+          + "\(sampling.samples) samples and batches of \(sampling.batchSize).")
+    }
     let members = self.classes.map { label in labels.indices.filter { labels[$0] == label } }
     if let empty = members.firstIndex(where: \.isEmpty) {
       throw Problem(
@@ -115,6 +123,8 @@ public struct TrajectoryPlan: Sendable, Equatable {
   ///   - labels: class of each training image.
   ///   - classes: how many there are.
   ///   - chosen: classes to take, two or more; empty draws as many as `sampling` says.
+  ///   - sampling: how many.
+  ///   - stream: that pairs are drawn from.
   /// - Throws: `Problem` for counts that are too small and classes with fewer than two images.
   public init(
     labels: [Int], classes: Int, chosen: [Int] = [], _ sampling: TrajectorySampling, _ stream: RandomStream

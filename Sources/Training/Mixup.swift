@@ -3,7 +3,9 @@ import Torch
 
 /// A rectangle of an image's pixels.
 public struct Box: Sendable, Equatable {
+  /// From the top.
   public var rows: Range<Int>
+  /// From the left.
   public var columns: Range<Int>
 
   /// The pixels of some rows and columns.
@@ -101,6 +103,7 @@ public struct Mixup: Sendable {
     case cut
   }
 
+  /// How two images become one.
   public var kind: Kind
   /// λ ~ Beta(alpha, alpha).
   public var alpha: Double
@@ -108,6 +111,7 @@ public struct Mixup: Sendable {
   public var perSample: Bool
 
   /// - Parameters:
+  ///   - kind: how two images become one.
   ///   - alpha: λ ~ Beta(alpha, alpha), alpha > 0.
   ///   - perSample: whether each sample has its own λ, and its own box.
   public init(_ kind: Kind = .blend, alpha: Double, perSample: Bool) {

@@ -5,6 +5,7 @@ import Torch
 
 /// A network as it is used on images: with their normalisation, and the type that it computes in.
 public struct Network {
+  /// Features and logits of normalised images.
   public let model: any Classifier
   /// Of the images' bytes.
   public let normalization: Normalization
@@ -36,7 +37,9 @@ public struct Network {
 
   /// Logits of all images in evaluation mode, n×C in `float32` on the CPU.
   ///
-  /// - Parameter batchSize: images a step.
+  /// - Parameters:
+  ///   - images: one or more.
+  ///   - batchSize: images a step.
   /// - Throws: `TorchError` of a failed operator.
   public func logits(of images: DeviceImages, batchSize: Int) throws -> Tensor {
     try forward(.all(images, batchSize: batchSize), probes: [.logits]).logits!
@@ -44,7 +47,9 @@ public struct Network {
 
   /// Share of images whose largest logit is their class, in evaluation mode.
   ///
-  /// - Parameter batchSize: images a step.
+  /// - Parameters:
+  ///   - images: one or more.
+  ///   - batchSize: images a step.
   /// - Throws: `TorchError` of a failed operator.
   public func accuracy(on images: DeviceImages, batchSize: Int) throws -> Double {
     let predicted = try logits(of: images, batchSize: batchSize).argmax(1).array(Int.self)

@@ -11,6 +11,7 @@ public struct StepNumbers: Sendable, Equatable {
   public var mixing: MixingPlan?
   /// The layer that is mixed at: 0 for the images.
   public var layer = 0
+  /// Of this step.
   public var learningRate: Double
   /// The number of the step, from 1 over all epochs, on which Adam's corrections depend.
   public var number: Int
@@ -27,10 +28,13 @@ public struct StepNumbers: Sendable, Equatable {
 public final class StepInputs {
   /// What decides which operators a step runs, beside its numbers: steps of one shape can share a recording.
   public struct Shape: Hashable, Sendable {
+    /// Whether images are cropped and flipped.
     public var isCropped = false
+    /// Whether images are mixed, at whichever layer.
     public var isMixed = false
     /// Whether a box of one image is put into the other.
     public var isCut = false
+    /// The layer that is mixed at; 0 for the images.
     public var layer = 0
   }
 

@@ -20,7 +20,9 @@ public struct StepPlanner: Sendable {
   public var layers = [0]
   /// What the schedule's factor multiplies.
   public var learningRate: Double
+  /// The factor of the learning rate at every step.
   public var schedule: Schedule
+  /// What everything is drawn from.
   public var streams: RunStreams
 
   /// Steps on a set of images, without augmentation or mixing.
@@ -53,7 +55,10 @@ public struct StepPlanner: Sendable {
 
   /// The numbers of a step of an epoch.
   ///
-  /// - Parameter order: of the epoch.
+  /// - Parameters:
+  ///   - order: of the epoch.
+  ///   - epoch: counting from 0.
+  ///   - step: of the epoch, counting from 0.
   public func numbers(_ order: [Int], epoch: Int, step: Int) -> StepNumbers {
     var numbers = StepNumbers(
       images: Array(order[step * batchSize..<(step + 1) * batchSize]),

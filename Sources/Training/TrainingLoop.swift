@@ -48,10 +48,13 @@ public final class TrainingLoop {
     }
   }
 
+  /// What is taken again and again.
   public let step: TrainingStep
+  /// What draws the numbers of each step.
   public let planner: StepPlanner
   private let inputs: StepInputs
   private let observers: [any Observer]
+  /// How far it is.
   public private(set) var position = Position()
   private var losses = LossRecord()
 
@@ -60,8 +63,17 @@ public final class TrainingLoop {
 
   /// A loop at the start of training.
   ///
-  /// - Throws: `TorchError` if there is no memory for a step's numbers.
+  /// - Throws: `Problem` for batches that are empty, larger than there are images, or that the step's parts do not
+  ///   divide; `TorchError` if there is no memory for a step's numbers.
   public init(_ step: TrainingStep, _ planner: StepPlanner, observers: [any Observer] = []) throws {
+    guard (1...max(1, planner.imageCount)).contains(planner.batchSize), planner.batchSize % step.parts == 0
+    else {
+      throw Problem(
+        .batchTooLarge, "batch_size",
+        "batches of \(planner.batchSize) images cannot be drawn from \(planner.imageCount), or taken in "
+          + "\(step.parts) parts.",
+        choices: ["\(max(step.parts, planner.imageCount / 2 / step.parts * step.parts))"])
+    }
     self.step = step
     self.planner = planner
     self.observers = observers
@@ -70,7 +82,9 @@ public final class TrainingLoop {
 
   /// Goes on from a place within training.
   ///
-  /// - Parameter lossSum: of the steps of its epoch.
+  /// - Parameters:
+  ///   - position: the place.
+  ///   - lossSum: of the steps of its epoch.
   public func resume(at position: Position, lossSum: Double) {
     self.position = position
     losses = LossRecord(sum: lossSum)

@@ -25,7 +25,9 @@ public struct BatchAssembly: Sendable {
   /// Batches of labelled images.
   ///
   /// - Parameters:
+  ///   - set: the images.
   ///   - classes: C.
+  ///   - normalization: of their bytes.
   ///   - cropFlip: what the numbers of crops are of.
   ///   - smoothing: share of each target that is spread evenly over all classes.
   ///   - dtype: of the images that the network is given.
@@ -64,17 +66,24 @@ public struct BatchAssembly: Sendable {
 ///
 /// It is a function of its inputs and of what it trains. Whoever trains, times or records steps runs this one.
 public final class TrainingStep {
+  /// What is trained.
   public let network: any Classifier
+  /// How it is trained.
   public let optimizer: any Optimizer
   private let batches: BatchAssembly
   private let loss: Loss
   /// Type of activations and matrix products.
   let dtype: DType
-  private let parts: Int
+  /// Parts of a batch that go through the network one after another.
+  let parts: Int
 
   /// A step of a network.
   ///
   /// - Parameters:
+  ///   - network: what is trained.
+  ///   - optimizer: the rule, of the network's tensors.
+  ///   - batches: what it is trained on.
+  ///   - loss: between logits and mixed targets.
   ///   - dtype: that activations and products are computed in, as the batches' images are.
   ///   - parts: of a batch that go through the network one after another, their gradients being added up. They divide
   ///     it.
@@ -83,6 +92,7 @@ public final class TrainingStep {
     loss: Loss = .crossEntropy,
     dtype: DType = .float32, parts: Int = 1
   ) {
+    precondition(parts >= 1, "a batch has \(parts) parts")
     self.network = network
     self.optimizer = optimizer
     self.batches = batches

@@ -32,7 +32,8 @@ import Torch
     }
   }
 
-  /// The task; nil for anything else. Read byte by byte, so that what follows is left.
+  /// The task; nil for anything else. Whoever asks writes one line and nothing after it, so that reading in
+  /// blocks takes no more.
   private static func firstLine() throws -> TaskLine? {
     guard isatty(STDIN_FILENO) == 0 else { return nil }
     var data = Data()

@@ -15,8 +15,8 @@ struct BenchmarkCommand: ParsableCommand {
       commandName: "train", abstract: "Time training steps with mixup on random images.",
       discussion: """
         A step is crop, flip, normalisation, mixup, forward, backward and update. With a configuration, \
-        put together as for collapse train, it is exactly the step that this trains with, on images of \
-        its data set's size; the other options override what it says.
+        put together as for collapse train, it is exactly the step that this trains with; a preset, a file \
+        or --set data.dataset=… also says of which size the images are. The other options override what it says.
 
         EXAMPLES
           collapse benchmark train --model wrn-16-2 --precision bf16 --batch 128 --steps 20 --json
@@ -83,7 +83,7 @@ struct BenchmarkCommand: ParsableCommand {
 extension ConfigurationOptions {
   /// Whether it says which images, and how large they are.
   fileprivate var namesData: Bool {
-    preset != nil || config != nil || settings.contains { $0.hasPrefix("data.") }
+    preset != nil || config != nil || settings.contains { $0.hasPrefix("data.dataset=") }
   }
 }
 

@@ -7,8 +7,9 @@ extension Problem {
     let options = DataOptions(context)
     switch code {
     case .unknownKey: return ["Keys here: \(list)."]
-    case .unknownName:
-      return choices == Presets.all.keys.sorted() ? ["Presets: \(list)."] : ["Those that are known: \(list)."]
+    case .badRunConfiguration: return choices.isEmpty ? [] : ["Keys here: \(list)."]
+    case .unknownName: return ["Those that are known: \(list)."]
+    case .unknownPreset: return ["Presets: \(list)."]
     case .unknownItem: return ["Items: \(list)."]
     case .unknownPart: return ["They are: \(list)."]
     case .unknownScale:
@@ -138,6 +139,8 @@ extension Problem {
       ]
     case .workerEnded: return goingOn
     case .workerKilled: return ["It may have run out of memory: try a smaller batch_size."] + goingOn
+    case .noPythonPackage where subject.isEmpty:
+      return ["Install Python 3, or set COLLAPSE_PYTHON to one; it needs no packages."]
     case .noPythonPackage:
       return [
         "In the project's directory, scripts/bootstrap installs it;",

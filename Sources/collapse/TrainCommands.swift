@@ -115,8 +115,8 @@ struct ResumeCommand: ParsableCommand {
   func run() throws {
     let run = try RunDirectory.open(directory)
     let display = Display(quiet: output.json)
-    // One that is damaged is made again.
-    if let summary = RunSummary(in: run.path) {
+    // One that is damaged is made again; one of a later version is refused.
+    if let summary = try RunSummary.found(in: run.path) {
       display.line("\(directory) is finished; nothing to do.")
       try TrainCommand.present(summary, run, json: output.json, display)
       return

@@ -36,6 +36,7 @@ extension Problem {
         }
       case .missingArraySource: "--array \(subject): "
       case .tooManyToResample: "--bootstrap: "
+      case .unseenLayers: "--layers: "
       case .missingDataPlace: "--data: "
       default: ""
       }
@@ -49,14 +50,16 @@ extension ProblemCode {
   /// The exit status of a program that ends for it.
   var status: ExitStatus {
     switch self {
-    case .badSetting, .badYAML, .unknownKey, .unknownName, .unknownItem, .unknownScale, .unknownPart,
+    case .badSetting, .badYAML, .unknownKey, .unknownName, .unknownPreset, .unknownItem, .unknownScale,
+      .unknownPart,
       .unknownClass, .ambiguousClass, .exists,
       .cannotMakeDirectory, .outOfRange, .tooFewImages, .unfitNormalization, .unknownNetwork, .unfitImages,
       .unfitSimplex, .batchTooLarge, .missingLayer, .tooManyClasses, .noClassToken, .unseenLayers,
       .otherClassCount,
       .locked, .changedConfiguration, .notThreeClasses, .tooManyToResample, .noDevice:
       .usage
-    case .damagedFile, .otherFile, .newerDocument, .pickle, .malformedData, .wrongChecksum, .wrongDownload,
+    case .damagedFile, .badRunConfiguration, .otherFile, .newerDocument, .pickle, .malformedData,
+      .wrongChecksum, .wrongDownload,
       .partialData, .corruptImages, .unequalImages, .wrongLayout, .classWithoutImages, .hostileArchive,
       .unreadableWeights, .unknownLayout, .unfitWeights, .notTorchScript, .wrongOutputs, .noLinearClassifier,
       .notFinite, .damagedMetrics, .changedData, .noState, .remains, .notACapture, .notTrajectories,

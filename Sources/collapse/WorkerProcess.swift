@@ -18,7 +18,8 @@ struct WorkerProcess: TaskPerformer {
         engine.worker, [], input: .held(TaskLine(task).data), output: .delivered,
         environment: engine.environment, takesSignals: true)
     } catch let error as ToolError {
-      throw Problem(.missingWorker, engine.worker, "\(error).")
+      let isMissing = [ENOENT, EACCES].contains(error.number)
+      throw Problem(isMissing ? .missingWorker : .internalError, engine.worker, "\(error).")
     }
     defer { worker.closeInput() }
     var conversation = Conversation()
@@ -74,6 +75,9 @@ private struct Conversation {
   }
 }
 
+/// What ld.so says when it cannot start a program.
+private let loaderWords = ["error while loading shared libraries:", "symbol lookup error:"]
+
 extension Problem {
   /// What an end without a word of the worker's own means.
   fileprivate init(ending: ChildProcess.Ending, in directory: String, _ complaints: String) {
@@ -87,7 +91,7 @@ extension Problem {
       self.init(
         signal == SIGKILL ? .workerKilled : .workerEnded, directory,
         "collapse-worker was ended by signal \(signal) (\(String(cString: strsignal(signal)))).\(last)")
-    case .status(127) where complaints.contains("loading shared libraries") || complaints.contains("symbol"):
+    case .status(127) where loaderWords.contains { complaints.contains($0) }:
       let isMissing = complaints.contains("cannot open shared object")
       self.init(
         isMissing ? .missingEngine : .unfitEngine, "libtorch",

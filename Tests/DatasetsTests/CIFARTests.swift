@@ -73,6 +73,10 @@ import Testing
       "test_batch.bin", [UInt8](repeating: 0, count: 10_001 * 3073), .malformedData,
       ["test_batch.bin is too long", "the official file has 10000 records"]
     ),
+    (
+      "test_batch.bin", [UInt8](repeating: 0, count: 10_000 * 3073 + 5), .malformedData,
+      ["test_batch.bin is too long", "10000 records of 3073 and 5 bytes"]
+    ),
   ]
 
   @Test(arguments: damages.indices) func refuses(index: Int) throws {

@@ -10,7 +10,7 @@ import Testing
       #expect(try Configuration([Presets.source(name)]).name == name)
     }
     let error = #expect(throws: Problem.self) { try Presets.source("dmeo") }
-    #expect(error?.code == .unknownName && error?.choices == Presets.all.keys.sorted())
+    #expect(error?.code == .unknownPreset && error?.choices == Presets.all.keys.sorted())
     #expect(error?.reason.contains("Did you mean \"demo\"") == true)
   }
 

@@ -60,7 +60,7 @@ import Testing
     for text in ["epochs: many", "epohcs: 3", ": : :"] {
       try RunDirectory.write(text, to: run.configuration)
       #expect { try run.loadConfiguration() } throws: {
-        ConfigurationTests.isProblem($0, .damagedFile, run.configuration)
+        ConfigurationTests.isProblem($0, .badRunConfiguration, run.configuration)
       }
     }
     try RunDirectory.write(Configuration().yaml(), to: run.configuration)

@@ -131,15 +131,57 @@ typealias Measurement = Records.Measurement
         newer.reason
           == "x.json is \(Content.kind) of version \(Content.version + 1); this program knows up to \(Content.version)."
       )
-      for other in ["", "[1]", "{}", "{\"a\": 1}", "not json", String(text.dropLast(3))] {
+      for other in ["", "[1]", "not json", String(text.dropLast(3))] {
         let found = try problem(other)
         #expect(found == Problem(.otherFile, "x.json", "x.json is not \(Content.kind)."), "\(other)")
+      }
+      for other in ["{}", "{\"a\": 1}"] {
+        let found = try problem(other)
+        #expect(found.code == .otherFile && found.subject == "x.json", "\(other)")
+        #expect(found.reason.hasPrefix("x.json is not \(Content.kind)"), "\(found.reason)")
       }
       #expect { try Content(path: "/nowhere/x.json") } throws: {
         isProblem($0, .missingFile, "/nowhere/x.json is not there.")
       }
     }
     try check(Self.documents[index])
+  }
+
+  /// One of a later version is neither missing nor damaged.
+  @Test(arguments: [summary, manifest] as [any Document]) func found(document: any Document) throws {
+    func check<Content: Document>(_ document: Content) throws {
+      let directory = try TemporaryDirectory()
+      #expect(try Content.found(in: directory.path) == nil)
+      try document.write(to: directory.path)
+      let text = try document.json()
+      #expect(try Content.found(in: directory.path)?.json() == text)
+      try directory.write(Array(text.utf8.dropLast(3)), to: Content.fileName)
+      #expect(try Content.found(in: directory.path) == nil)
+      let later = text.replacing(
+        "\"schema_version\" : \(Content.version)", with: "\"schema_version\" : \(Content.version + 1)")
+      try directory.write(Array(later.utf8), to: Content.fileName)
+      #expect { try Content.found(in: directory.path) } throws: {
+        isProblem($0, .newerDocument, Content.fileName, "of version \(Content.version + 1)")
+      }
+      #expect(Content(in: directory.path) == nil)
+    }
+    try check(document)
+  }
+
+  /// The message names what is wrong or missing, as the file has it.
+  @Test func wrongKeys() throws {
+    func reason(_ old: String, _ new: String) throws -> String? {
+      let text = try Self.manifest.json().replacing(old, with: new)
+      let error = #expect(throws: Problem.self) { try Manifest(json: Data(text.utf8), from: "x.json") }
+      return error?.reason
+    }
+    #expect(
+      try reason("\"memory_bytes\" : 25276510208", "\"memory_bytes\" : \"much\"")
+        == "x.json is not a manifest (machine.memory_bytes).")
+    #expect(try reason("\"parameter_count\"", "\"count\"") == "x.json is not a manifest (parameter_count).")
+    #expect(
+      try reason("\"started_at\" : ", "\"began\" : ")
+        == "x.json is not a manifest (stretches.0.started_at).")
   }
 
   /// A file's name says what is in it.

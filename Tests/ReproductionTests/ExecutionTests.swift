@@ -234,6 +234,12 @@ import Testing
     #expect(places.settings("cifar10") == ["data.dataset=folder", "data.path=\(root)/cifar10-jpeg"])
     #expect(places.settings("cifar100") == ["data.path=\(root)/cifar100-head"])
     #expect(places.settings("fashion-mnist").isEmpty)
+    // Every form of the official files that can be read.
+    for (number, name) in ["cifar-10-batches-bin", "cifar-10-batches-py"].enumerated() {
+      try RunDirectory.makeDirectory(directory.file("official-\(number)/\(name)"))
+      let found = try DataPlaces(directory.file("official-\(number)")).settings("cifar10")
+      #expect(found.count == 1 && found[0].hasSuffix("/official-\(number)/\(name)"))
+    }
     try RunDirectory.makeDirectory(directory.file("empty"))
     #expect { try DataPlaces(directory.file("empty")) } throws: {
       "\($0)".contains("holds neither cifar10 nor cifar100")

@@ -64,6 +64,15 @@ private final class Diary: Observer {
     #expect(rest.rows.last == diary.rows.last)
   }
 
+  /// Loops that could take no step are refused, whoever makes them.
+  @Test(arguments: [(97, 1), (0, 1), (16, 3)]) func batchesThatCannotBe(size: Int, parts: Int) throws {
+    let fixture = try LoopFixture()
+    var planner = fixture.planner
+    planner.batchSize = size
+    let problem = #expect(throws: Problem.self) { try TrainingLoop(fixture.step(parts: parts), planner) }
+    #expect(problem?.code == .batchTooLarge)
+  }
+
   /// What an observer throws ends training.
   @Test func observersMayEndIt() throws {
     final class Refusing: Observer {
@@ -210,5 +219,9 @@ private final class Diary: Observer {
       try withoutGradients { try entry.tensor.assign(.zeros(like: entry.tensor.detached())) }
     }
     #expect(try course(fixture.network)["nc2_etf_error"] == nil)
+    let conv = try #require(
+      fixture.network.model.variables.entries.first { $0.name.hasSuffix("conv1.weight") })
+    try withoutGradients { try conv.tensor.assign(.full(conv.tensor.shape, .infinity)) }
+    #expect(try course(fixture.network).entries.isEmpty)
   }
 }

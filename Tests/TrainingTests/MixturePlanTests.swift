@@ -40,6 +40,11 @@ import Testing
     #expect(
       try Set(MixturePlan(labels: Self.labels, classes: 5, options, RandomStream(seed: 1)).lambdas)
         .count == 1)
+    options.classCount = 1
+    #expect(throws: Problem.self) {
+      try MixturePlan(labels: Self.labels, classes: 5, options, RandomStream(seed: 1))
+    }
+    options.classCount = 3
     for chosen in [[1], [1, 1], [0, 5], [-1, 2]] {
       #expect(throws: Problem.self) {
         try MixturePlan(
