@@ -201,6 +201,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
         origin: archive, normalization: dataset.normalization)
     } catch var problem as Problem {
       problem.reason = problem.reason.replacing(directory, with: archive)
+      problem.subject = problem.subject.replacing(directory, with: archive)
       throw problem
     }
   }

@@ -95,20 +95,23 @@ extension Problem {
 extension ImageDataset {
   /// The numbers of classes that are chosen by name or number.
   ///
+  /// - Parameters:
+  ///   - choices: names or numbers.
+  ///   - place: where they were made, for messages.
   /// - Throws: `Problem` for a choice that means no class, or one that might mean two, and for a class named twice.
-  public func numbers(of choices: [ClassChoice]) throws -> [Int] {
+  public func numbers(of choices: [ClassChoice], in place: String = "the choice of classes") throws -> [Int] {
     let all = Array(classNames.indices)
     let numbers = try choices.map { choice in
       do {
         return try choice.position(in: classNames, numbers: all)
       } catch let error as ClassChoice.Mistake {
         throw Problem(
-          error, "data.classes", classNames, numbers: all,
+          error, place, classNames, numbers: all,
           unknown: "\(name) has no class \"\(choice)\"." + suggestion(for: choice.text, among: classNames))
       }
     }
     guard Set(numbers).count == numbers.count else {
-      throw Problem(.badSetting, "data.classes", "data.classes names a class twice: \(choices).")
+      throw Problem(.badSetting, place, "\(place) names a class twice: \(choices).")
     }
     return numbers
   }

@@ -159,19 +159,19 @@ public struct ImageDataset: Sendable {
     func limited(_ all: [Int], _ limit: Int, _ what: String) throws -> [Int] {
       guard limit <= all.count else {
         throw Problem(
-          .tooFewImages, "data.\(what)_limit",
+          .tooFewImages, what,
           "\(limit) \(what) images were asked for, but \(name) has \(all.count) of these classes"
             + (what == "train" && heldOut > 0 ? " that are not held out." : "."))
       }
       guard !all.isEmpty else {
-        throw Problem(.tooFewImages, "data.classes", "\(name) has no \(what) images of these classes.")
+        throw Problem(.tooFewImages, "classes", "\(name) has no \(what) images of these classes.")
       }
       return limit == 0 ? all : Array(all.prefix(limit))
     }
     let all = members(training)
     guard heldOut < max(1, all.count) else {
       throw Problem(
-        .tooFewImages, "data.validation",
+        .tooFewImages, "validation",
         "\(heldOut) training images were to be held out, but \(name) has \(all.count) of these classes.")
     }
     let validation = Set(Self.sample(heldOut, of: all, labels: training.labels, stream))

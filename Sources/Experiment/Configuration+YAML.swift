@@ -19,18 +19,21 @@ extension Configuration {
       self.name = name
     }
 
-    /// The source that an option `--set a.b=c` stands for.
+    /// One setting, such as `optimizer.learning_rate=0.05`.
     ///
+    /// - Parameters:
+    ///   - assignment: key and value.
+    ///   - name: where it came from, for messages; nil: the assignment itself.
     /// - Throws: `Problem` if there is no "=".
-    public init(assignment: String) throws {
+    public init(assignment: String, name: String? = nil) throws {
       guard let equals = assignment.firstIndex(of: "="), equals != assignment.startIndex else {
         throw Problem(
-          .badSetting, assignment,
-          "--set takes KEY=VALUE, such as optimizer.learning_rate=0.05; found \"\(assignment)\".")
+          .badAssignment, assignment,
+          "a setting is KEY=VALUE, such as optimizer.learning_rate=0.05; found \"\(assignment)\".")
       }
       keys = assignment[..<equals].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
       text = String(assignment[assignment.index(after: equals)...])
-      name = "--set \(assignment)"
+      self.name = name ?? assignment
     }
   }
 

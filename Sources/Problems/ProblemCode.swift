@@ -3,6 +3,8 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   // MARK: What was asked for
   /// A setting or an option that cannot be so.
   case badSetting
+  /// A single setting without key or value; `subject` is what was written.
+  case badAssignment
   /// Text that is not YAML, or grows without end.
   case badYAML
   /// A key that no settings have; `choices` are those of its group.
@@ -134,9 +136,10 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   case changedConfiguration
   /// Other images than a run started with.
   case changedData
-  /// A run that has lost its states, or whose states are damaged or another's; `subject` is its
-  /// configuration, `choices` are facts about that.
+  /// A run that has lost its states, or whose states are all damaged; `subject` is its configuration.
   case noState
+  /// A state that is whole, but not of this run or this version; `subject` is the run's configuration.
+  case unfitState
   /// A checkpoint that could not be written; `subject` is the run's directory.
   case unwrittenCheckpoint
   /// Remains of a run without its configuration.
@@ -195,7 +198,7 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   /// The worker was killed, as the system does for want of memory; `subject` is the run's directory, if it has
   /// one.
   case workerKilled
-  /// A program of the system that is missing or cannot be run; `subject` is its name.
+  /// A program of the system that is missing or cannot be run; `reason` names it.
   case toolFailed
   /// A Python, or a package in it, that is missing; `subject` is the package.
   case noPythonPackage

@@ -4,12 +4,19 @@ import Problems
 import Yams
 
 extension Programme {
-  /// The programmes that come with the program, by name.
-  public static let presets: [String: String] = [
-    "quick": String(decoding: PackageResources.quick_yaml, as: UTF8.self),
-    "small": String(decoding: PackageResources.small_yaml, as: UTF8.self),
-    "paper": String(decoding: PackageResources.paper_yaml, as: UTF8.self),
+  /// One line each, from the shortest to the whole.
+  private static let files: [(scale: String, text: [UInt8])] = [
+    ("quick", PackageResources.quick_yaml),
+    ("small", PackageResources.small_yaml),
+    ("paper", PackageResources.paper_yaml),
   ]
+
+  /// The scales of the programmes that come with the program.
+  public static let scales = files.map(\.scale)
+
+  /// Their programmes by name, as YAML.
+  public static let presets = Dictionary(
+    uniqueKeysWithValues: files.map { ($0.scale, String(decoding: $0.text, as: UTF8.self)) })
 
   /// A programme that comes with the program, or one of a file.
   ///
@@ -23,8 +30,8 @@ extension Programme {
     guard scale.contains("/") || scale.hasSuffix(".yaml") || scale.hasSuffix(".yml") else {
       throw Problem(
         .unknownScale, scale,
-        "there is no scale \"\(scale)\"." + suggestion(for: scale, among: Self.presets.keys),
-        choices: ["quick", "small", "paper"])
+        "there is no scale \"\(scale)\"." + suggestion(for: scale, among: Self.scales),
+        choices: Self.scales)
     }
     guard let data = FileManager.default.contents(atPath: scale),
       let text = String(data: data, encoding: .utf8)

@@ -123,8 +123,7 @@ extension Checkpoint {
       guard rows <= every else {
         throw Problem(
           .noState, run.configuration,
-          "\(run.checkpoints) has no state to go on from, though \(rows) epochs were trained.",
-          choices: ["Was it copied without its state-*.safetensors, or made by an older version?"])
+          "\(run.checkpoints) has no state to go on from, though \(rows) epochs were trained.")
       }
       return nil
     }
@@ -147,8 +146,7 @@ extension Checkpoint {
     }
     func refused(_ reason: String) -> Problem {
       Problem(
-        .noState, run.configuration, "\(path): \(reason).",
-        choices: ["The run can't be continued from this file."])
+        .unfitState, run.configuration, "\(path): \(reason).")
     }
     let archive: TensorArchive
     do {

@@ -15,16 +15,20 @@ extension Configuration.Data {
   ///
   /// - Parameters:
   ///   - streams: that held-out images are drawn from.
+  ///   - place: where classes were chosen, for messages.
   ///   - reporting: told of downloads and checks.
   /// - Throws: `Problem` if they cannot be had.
-  func load(_ streams: RunStreams, reporting: DataReporting) throws -> ImageDataset {
+  func load(
+    _ streams: RunStreams, choosing place: String = "data.classes", reporting: DataReporting
+  ) throws -> ImageDataset {
     var request = DatasetDescriptor.Request(path: path.isEmpty ? nil : path)
     request.imageSize = imageSize
     request.skipsCorrupt = skipCorrupt
     request.fetch = true
     let all = try dataset.descriptor.load(request, reporting: reporting)
     return try all.restricted(
-      classes: all.numbers(of: classes), validation: validation, trainLimit: trainLimit, testLimit: testLimit,
+      classes: all.numbers(of: classes, in: place), validation: validation, trainLimit: trainLimit,
+      testLimit: testLimit,
       streams.validation)
   }
 

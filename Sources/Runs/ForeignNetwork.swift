@@ -31,7 +31,8 @@ public struct ForeignNetwork: CaptureSource {
     }
     // Before the data: a mistyped name should not wait for a download.
     if case .weights(_, let name) = task.network { _ = try Configuration.Model(name: name).member() }
-    var images = try task.data.anchored.load(streams, reporting: reporting)
+    var images = try task.data.anchored.load(
+      streams, choosing: "the choice of the network's classes", reporting: reporting)
     if let mean = task.mean, let deviation = task.deviation {
       images = try images.normalized(by: Normalization(mean: mean, deviation: deviation))
     }

@@ -28,7 +28,7 @@ struct ConfigurationOptions: ParsableArguments {
       var sources: [Configuration.Source] = []
       if let preset { sources.append(try Presets.source(preset)) }
       if let config { sources.append(try Configuration.Source(file: config)) }
-      return sources + (try settings.map { try Configuration.Source(assignment: $0) })
+      return sources + (try settings.map { try Configuration.Source(assignment: $0, name: "--set \($0)") })
     }
   }
 }

@@ -90,7 +90,9 @@ extension Problem {
       ]
     case .changedConfiguration:
       return ["Change it back; or train a new run: collapse train --config \(subject) --out NEW_DIRECTORY"]
-    case .noState: return choices + ["Train it anew: collapse train --config \(subject) --out NEW_DIRECTORY"]
+    case .noState:
+      return ["Was it copied without its state-*.safetensors, or made by an older version?", anew]
+    case .unfitState: return ["The run can't be continued from this file.", anew]
     case .unwrittenCheckpoint:
       return [
         "Is the disk full, or the directory read-only or moved? Once it is mended: collapse resume \(subject)",
@@ -149,7 +151,7 @@ extension Problem {
     case .interrupted: return subject.isEmpty ? [] : ["continue with: collapse resume \(subject)"]
 
     // The message says all that there is to say.
-    case .badSetting, .badYAML, .outOfRange, .missingFile, .damagedFile, .otherFile, .pickle,
+    case .badSetting, .badAssignment, .badYAML, .outOfRange, .missingFile, .damagedFile, .otherFile, .pickle,
       .unfitNormalization,
       .unknownNetwork, .unseenLayers, .wrongOutputs, .changedData, .unfitArrays, .undefinedMeasure,
       .engineFailed,
@@ -162,10 +164,12 @@ extension Problem {
 
   private var list: String { choices.joined(separator: ", ") }
 
+  private var anew: String { "Train it anew: collapse train --config \(subject) --out NEW_DIRECTORY" }
+
   private var fewerImages: [String] {
     switch subject {
-    case "data.train_limit", "data.test_limit": ["Lower \(subject), or set it to 0 for all."]
-    case "data.validation": ["Lower \(subject)."]
+    case "train", "test": ["Lower data.\(subject)_limit, or set it to 0 for all."]
+    case "validation": ["Lower data.validation."]
     default: []
     }
   }

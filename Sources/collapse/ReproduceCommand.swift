@@ -33,7 +33,7 @@ struct ReproduceCommand: ParsableCommand {
   @Argument(help: "figure-1 and so on, or all.")
   var items: [String] = []
 
-  @Option(name: .long, help: "quick, small, paper, or the path of a file.")
+  @Option(name: .long, help: "\(Programme.scales.joined(separator: ", ")), or the path of a file.")
   var scale = "quick"
 
   @Option(name: .long, help: "Directory for runs, figures and tables. Default: reproduce/SCALE.")
@@ -58,7 +58,8 @@ struct ReproduceCommand: ParsableCommand {
   func run() throws {
     if let shown {
       guard let text = Programme.presets[shown] else {
-        throw Failure(.usage, "there is no scale \"\(shown)\": they are quick, small and paper.")
+        throw Failure(
+          .usage, "there is no scale \"\(shown)\": they are \(Programme.scales.joined(separator: ", ")).")
       }
       return print(text, terminator: "")
     }

@@ -23,7 +23,7 @@ struct RunOptions: ParsableArguments {
   var sources: [Configuration.Source] {
     get throws {
       try [device.map { "device=\($0)" }, seed.map { "seed=\($0)" }].compactMap { $0 }
-        .map { try Configuration.Source(assignment: $0) }
+        .map { try Configuration.Source(assignment: $0, name: "--set \($0)") }
     }
   }
 }

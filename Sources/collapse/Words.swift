@@ -37,6 +37,7 @@ extension Problem {
       case .missingArraySource: "--array \(subject): "
       case .tooManyToResample: "--bootstrap: "
       case .unseenLayers: "--layers: "
+      case .badAssignment: "--set: "
       case .missingDataPlace: "--data: "
       default: ""
       }
@@ -50,7 +51,8 @@ extension ProblemCode {
   /// The exit status of a program that ends for it.
   var status: ExitStatus {
     switch self {
-    case .badSetting, .badYAML, .unknownKey, .unknownName, .unknownPreset, .unknownItem, .unknownScale,
+    case .badSetting, .badAssignment, .badYAML, .unknownKey, .unknownName, .unknownPreset, .unknownItem,
+      .unknownScale,
       .unknownPart,
       .unknownClass, .ambiguousClass, .exists,
       .cannotMakeDirectory, .outOfRange, .tooFewImages, .unfitNormalization, .unknownNetwork, .unfitImages,
@@ -62,7 +64,8 @@ extension ProblemCode {
       .wrongChecksum, .wrongDownload,
       .partialData, .corruptImages, .unequalImages, .wrongLayout, .classWithoutImages, .hostileArchive,
       .unreadableWeights, .unknownLayout, .unfitWeights, .notTorchScript, .wrongOutputs, .noLinearClassifier,
-      .notFinite, .damagedMetrics, .changedData, .noState, .remains, .notACapture, .notTrajectories,
+      .notFinite, .damagedMetrics, .changedData, .noState, .unfitState, .remains, .notACapture,
+      .notTrajectories,
       .noUnevenMixtures,
       .missingArray, .unfitArrays, .emptyClass, .otherLogits, .transposedClassifier, .undefinedMeasure,
       .unfitEngine,

@@ -105,7 +105,7 @@ import Testing
     (["train", "--set", "epochs=many"], ["epochs must be a whole number, not many"]),
     (["train", "--set", "mixup.alpha=-1"], ["mixup.alpha cannot be -1.0", "positive"]),
     (["train", "--set", "loss=cross_entropy"], ["Did you mean \"cross-entropy\"?"]),
-    (["train", "--set", "epochs"], ["--set takes KEY=VALUE"]),
+    (["train", "--set", "epochs"], ["--set: a setting is KEY=VALUE"]),
     (
       ["train", "--set", "model.name=wrn-16"], ["there is no model \"wrn-16\"", "Did you mean \"wrn-16-2\"?"]
     ),

@@ -218,7 +218,7 @@ import Testing
   }
 
   @Test func refusedAssignments() {
-    #expect { try Self.load("", "epochs") } throws: { Self.isProblem($0, .badSetting, "KEY=VALUE") }
+    #expect { try Self.load("", "epochs") } throws: { Self.isProblem($0, .badAssignment, "KEY=VALUE") }
     #expect { try Self.load("", "epoch=3") } throws: {
       Self.isProblem($0, .unknownKey, "Did you mean \"epochs\"")
     }
