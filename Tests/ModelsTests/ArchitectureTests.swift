@@ -41,31 +41,6 @@ import Torch
     }
   }()
 
-  static let remainder = Operator("aten::remainder", "Scalar")
-
-  /// Numbers in −1 to 1 without visible order.
-  static func scatter(_ count: Int, _ place: Int) -> Tensor {
-    let i = Tensor.range(count)
-    let modulus = 2_147_483_647
-    var x = remainder(.tensor(i * Tensor([7919]) + Tensor([place * 104_729 + 12_345])), .int(modulus))
-    for _ in 0..<2 { x = remainder(.tensor(x * x + i), .int(modulus)) }
-    return x.to(.float64) / Tensor([Double(modulus)]) * 2 - Tensor([1.0])
-  }
-
-  static func formula(_ name: String, _ shape: [Int], _ place: Int) -> Tensor {
-    let u = scatter(shape.reduce(1, *), place).reshaped(shape)
-    let one = Tensor([1.0])
-    if name.hasSuffix("running_var") { return one + u * 0.5 }
-    if shape.count == 1 { return name.hasSuffix("weight") ? one + u * 0.2 : u * 0.1 }
-    return u * (3 / Double(shape.dropFirst().reduce(1, *))).squareRoot()
-  }
-
-  static func distance(_ found: [Double], _ expected: [Double]) -> Double {
-    let difference = zip(found, expected).reduce(0) { $0 + pow($1.0 - $1.1, 2) }
-    let size = expected.reduce(0) { $0 + $1 * $1 }
-    return found.count == expected.count ? (difference / size).squareRoot() : .infinity
-  }
-
   @Test(arguments: file.architectures, Device.kinds)
   func agreesWithPyTorch(reference: Reference, device: Device) throws {
     let model = try ModelRegistry.make(
@@ -74,7 +49,7 @@ import Torch
     let names = reference.shapes.keys.sorted()
     var weights: [String: Tensor] = [:]
     for (place, name) in names.enumerated() {
-      weights[name] = Self.formula(name, reference.shapes[name]!, place).to(.float32)
+      weights[name] = Formulas.formula(name, reference.shapes[name]!, place).to(.float32)
     }
     // Exactly PyTorch's names and shapes: loading refuses missing and unknown ones.
     try model.variables.load(weights)
@@ -82,9 +57,9 @@ import Torch
     weights = [:]
 
     let shape = [2, reference.channels, reference.height, reference.width]
-    let images = Self.scatter(shape.reduce(1, *), 500).to(.float32).reshaped(shape).to(device)
+    let images = Formulas.scatter(shape.reduce(1, *), 500).to(.float32).reshaped(shape).to(device)
       .contiguous(.channelsLast)
-    let weightsOfClasses = Self.scatter(2 * reference.classes, 501).reshaped([2, reference.classes])
+    let weightsOfClasses = Formulas.scatter(2 * reference.classes, 501).reshaped([2, reference.classes])
     let magnitudes = (weightsOfClasses * weightsOfClasses).squareRoot()
     let targets = (magnitudes / magnitudes.sum([1], keepDimensions: true)).to(.float32).to(device)
     let (output, loss) = try checkingErrors {
@@ -92,9 +67,10 @@ import Torch
       return (output, Loss.crossEntropy(output.logits, targets))
     }
     let features = try output.features.to(.float64).reshaped([-1]).array(Double.self)
-    #expect(Self.distance(Array(features.prefix(64)), reference.features) < 1e-4)
+    #expect(Formulas.distance(Array(features.prefix(64)), reference.features) < 1e-4)
     #expect(
-      try Self.distance(output.logits.to(.float64).reshaped([-1]).array(Double.self), reference.logits) < 1e-4
+      try Formulas.distance(output.logits.to(.float64).reshaped([-1]).array(Double.self), reference.logits)
+        < 1e-4
     )
     #expect(try abs(loss.item() / reference.loss - 1) < 1e-5)
     try loss.backward()
@@ -102,7 +78,7 @@ import Torch
       let gradient = try #require(entry.tensor.gradient).to(.cpu).to(.float64).contiguous().reshaped([-1])
       let expected = try #require(reference.gradients[entry.name])
       let place = try #require(names.firstIndex(of: entry.name))
-      let product = try (gradient * Self.scatter(gradient.count, 1000 + place)).sum([0]).item()
+      let product = try (gradient * Formulas.scatter(gradient.count, 1000 + place)).sum([0]).item()
       let norm = try gradient.norm([0]).item()
       #expect(abs(norm / expected[0] - 1) < 1e-3, "\(entry.name)")
       #expect(abs(product - expected[1]) < 1e-3 * expected[0], "\(entry.name)")
@@ -110,14 +86,14 @@ import Torch
     if let transformer = model as? VisionTransformer {
       let (tokens, again) = transformer.trajectory(images)
       let norms = try tokens.map { try $0.to(.float64).reshaped([-1]).norm([0]).item() }
-      #expect(Self.distance(norms, reference.trajectory) < 1e-4)
+      #expect(Formulas.distance(norms, reference.trajectory) < 1e-4)
       #expect(try again.logits.array(Float.self) == output.logits.array(Float.self))
     }
   }
 
   /// Sixteen random images, learnt by heart.
-  @Test(arguments: ["vit-ti-4", "wrn-10-1"], Device.kinds) func memorises(name: String, device: Device) throws
-  {
+  @Test(arguments: ["vit-ti-4", "wrn-10-1", "resnet-18", "resnet-50"], Device.kinds)
+  func memorises(name: String, device: Device) throws {
     let model = try ModelRegistry.make(
       name, channels: 3, classes: 4, imageSize: ImageSize(height: 16, width: 16), seed: 1, device: device)
     let images = try Tensor.normal([16, 3, 16, 16], generator: Generator(seed: 2)).to(device)

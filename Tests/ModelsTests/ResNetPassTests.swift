@@ -39,20 +39,6 @@ import Torch
     #expect(try logits(Alteration(layer: 5) { $0 * 0 }) == plain)
   }
 
-  @Test(arguments: Device.kinds) func batchStatisticsLeaveRunningOnesAlone(device: Device) throws {
-    let model = try ModelRegistry.make("resnet-18", channels: 3, classes: 4, seed: 1, device: device)
-    let images = try Tensor.normal([6, 3, 8, 8], mean: 1, generator: Generator(seed: 2)).to(device)
-    let before = try model.variables.snapshot().mapValues { try $0.bytes() }
-    let captured = model(images, .batch)
-    #expect(try model.variables.snapshot().mapValues { try $0.bytes() } == before)
-    let trained = model(images, .updating)
-    #expect(try captured.logits.array(Float.self) == trained.logits.array(Float.self))
-    let after = try model.variables.snapshot().mapValues { try $0.bytes() }
-    #expect(
-      before.keys.filter { before[$0] != after[$0] }.sorted()
-        == before.keys.filter { $0.contains("running") }.sorted())
-  }
-
   /// Both stems, in the type of mixed precision.
   @Test(arguments: [16, 64], Device.kinds) func bf16StaysCloseToFp32(size: Int, device: Device) throws {
     let model = try ModelRegistry.make(
@@ -66,25 +52,5 @@ import Torch
     #expect(try WideResNetTests.relativeDistance(half.features, full.features) < 0.05)
     try Loss.crossEntropy(half.logits, .full([8, 5], 0.2, device: device)).backward()
     #expect(model.variables.parameters.allSatisfy { $0.gradient?.dtype == .float32 })
-  }
-
-  /// Sixteen random images, learnt by heart.
-  @Test(arguments: ["resnet-18", "resnet-50"], Device.kinds) func memorises(name: String, device: Device)
-    throws
-  {
-    let model = try ModelRegistry.make(
-      name, channels: 3, classes: 4, imageSize: ImageSize(height: 16, width: 16), seed: 1, device: device)
-    let images = try Tensor.normal([16, 3, 16, 16], generator: Generator(seed: 2)).to(device)
-      .contiguous(.channelsLast)
-    let targets = Tensor((0..<16).map { $0 % 4 }, device: device).oneHot(classes: 4).to(.float32)
-    let optimizer = Adam(model.variables, weightDecay: 0.01, decay: .decoupled)
-    var losses: [Double] = []
-    for _ in 0..<20 {
-      let loss = Loss.crossEntropy(model(images, .updating).logits, targets)
-      try loss.backward()
-      try optimizer.step(learningRate: 1e-3)
-      losses.append(try loss.item())
-    }
-    #expect(losses[19] < 0.2 * losses[0], "\(losses)")
   }
 }

@@ -45,25 +45,6 @@ import Torch
     }
   }()
 
-  static let remainder = Operator("aten::remainder", "Scalar")
-
-  /// Numbers in −1 to 1 without visible order.
-  static func scatter(_ count: Int, _ place: Int) -> Tensor {
-    let i = Tensor.range(count)
-    let modulus = 2_147_483_647
-    var x = remainder(.tensor(i * Tensor([7919]) + Tensor([place * 104_729 + 12_345])), .int(modulus))
-    for _ in 0..<2 { x = remainder(.tensor(x * x + i), .int(modulus)) }
-    return x.to(.float64) / Tensor([Double(modulus)]) * 2 - Tensor([1.0])
-  }
-
-  static func formula(_ name: String, _ shape: [Int], _ place: Int) -> Tensor {
-    let u = scatter(shape.reduce(1, *), place).reshaped(shape)
-    let one = Tensor([1.0])
-    if name.hasSuffix("running_var") { return one + u * 0.5 }
-    if shape.count == 1 { return name.hasSuffix("weight") ? one + u * 0.2 : u * 0.1 }
-    return u * (3 / Double(shape.dropFirst().reduce(1, *))).squareRoot()
-  }
-
   /// Weights with which no ReLU hangs on rounding; see the script.
   static func decided(_ name: String, _ tensor: Tensor) -> Tensor {
     if tensor.shape.count == 4 { return tensor / Tensor([10.0]) }
@@ -74,17 +55,11 @@ import Torch
   /// Norm, and product with the scattered numbers.
   static func told(_ tensor: Tensor, _ place: Int) throws -> [Double] {
     let flat = tensor.detached().to(.cpu).to(.float64).contiguous().reshaped([-1])
-    return try [flat.norm([0]).item(), (flat * scatter(flat.count, 1000 + place)).sum([0]).item()]
+    return try [flat.norm([0]).item(), (flat * Formulas.scatter(flat.count, 1000 + place)).sum([0]).item()]
   }
 
   static func doubles(_ tensor: Tensor) throws -> [Double] {
     try tensor.detached().to(.cpu).to(.float64).reshaped([-1]).array(Double.self)
-  }
-
-  static func distance(_ found: some Collection<Double>, _ expected: [Double]) -> Double {
-    let difference = zip(found, expected).reduce(0) { $0 + pow($1.0 - $1.1, 2) }
-    let size = expected.reduce(0) { $0 + $1 * $1 }
-    return found.count == expected.count ? (difference / size).squareRoot() : .infinity
   }
 
   @Test(arguments: file.networks, Device.kinds)
@@ -93,16 +68,16 @@ import Torch
     #expect(model.variables.parameterCount == reference.parameters)
     let names = reference.shapes.keys.sorted()
     let shape = [4, 3, reference.size, reference.size]
-    let images = Self.scatter(shape.reduce(1, *), 500).to(.float32).reshaped(shape).to(device)
+    let images = Formulas.scatter(shape.reduce(1, *), 500).to(.float32).reshaped(shape).to(device)
       .contiguous(.channelsLast)
-    let scattered = Self.scatter(4 * 10, 501).reshaped([4, 10])
+    let scattered = Formulas.scatter(4 * 10, 501).reshaped([4, 10])
     let magnitudes = (scattered * scattered).squareRoot()
     let targets = (magnitudes / magnitudes.sum([1], keepDimensions: true)).to(.float32).to(device)
     for expected in reference.passes {
       let isTraining = expected.mode == "train"
       var weights: [String: Tensor] = [:]
       for (place, name) in names.enumerated() {
-        let value = Self.formula(name, reference.shapes[name]!, place)
+        let value = Formulas.formula(name, reference.shapes[name]!, place)
         weights[name] = (isTraining ? value : Self.decided(name, value)).to(.float32)
       }
       // Exactly torchvision's names and shapes: loading refuses missing and unknown ones.
@@ -115,8 +90,9 @@ import Torch
       let found = try [Self.doubles(output.features), Self.doubles(output.logits), [loss.item()]]
       #expect(output.features.shape == [4, try ModelRegistry.featureDimension(reference.name)])
       let errors = [
-        Self.distance(found[0].prefix(64), expected.features), Self.distance(found[1], expected.logits),
-        Self.distance(found[2], [expected.loss]),
+        Formulas.distance(found[0].prefix(64), expected.features),
+        Formulas.distance(found[1], expected.logits),
+        Formulas.distance(found[2], [expected.loss]),
       ]
       #expect(errors.allSatisfy { $0 < (isTraining ? 1e-3 : 1e-5) }, "\(expected.mode): \(errors)")
       var compared = 0
