@@ -101,14 +101,8 @@ extension ImageDataset {
   /// - Throws: `Problem` for a choice that means no class, or one that might mean two, and for a class named twice.
   public func numbers(of choices: [ClassChoice], in place: String = "the choice of classes") throws -> [Int] {
     let all = Array(classNames.indices)
-    let numbers = try choices.map { choice in
-      do {
-        return try choice.position(in: classNames, numbers: all)
-      } catch let error as ClassChoice.Mistake {
-        throw Problem(
-          error, place, classNames, numbers: all,
-          unknown: "\(name) has no class \"\(choice)\"." + suggestion(for: choice.text, among: classNames))
-      }
+    let numbers = try positions(of: choices, numbers: all, place) { choice in
+      "\(name) has no class \"\(choice)\"." + suggestion(for: choice.text, among: classNames)
     }
     guard Set(numbers).count == numbers.count else {
       throw Problem(.badSetting, place, "\(place) names a class twice: \(choices).")
@@ -120,13 +114,20 @@ extension ImageDataset {
   ///
   /// - Throws: `Problem` for a choice that means none of them, or might mean two.
   public func positions(of choices: [ClassChoice]) throws -> [Int] {
+    try positions(of: choices, numbers: classNumbers, "the classes to capture") { choice in
+      "class \(choice) can't be captured: the network was not trained on it."
+    }
+  }
+
+  /// Positions of choices, or the first mistake in them.
+  private func positions(
+    of choices: [ClassChoice], numbers: [Int], _ place: String, unknown: (ClassChoice) -> String
+  ) throws -> [Int] {
     try choices.map { choice in
       do {
-        return try choice.position(in: classNames, numbers: classNumbers)
+        return try choice.position(in: classNames, numbers: numbers)
       } catch let error as ClassChoice.Mistake {
-        throw Problem(
-          error, "the classes to capture", classNames, numbers: classNumbers,
-          unknown: "class \(choice) can't be captured: the network was not trained on it.")
+        throw Problem(error, place, classNames, numbers: numbers, unknown: unknown(choice))
       }
     }
   }

@@ -55,9 +55,6 @@ extension Problem {
   func ofCapture(_ path: String, missing: ProblemCode, other: ProblemCode) -> Problem {
     Problem(code == .missingFile ? missing : other, path, sentence)
   }
-
-  /// The facts with their full stop.
-  var sentence: String { reason.hasSuffix(".") ? reason : reason + "." }
 }
 
 /// exp(z_c) / Σ exp(z), without overflow.

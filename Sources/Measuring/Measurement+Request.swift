@@ -16,20 +16,16 @@ extension Measurement {
       try parts.measure(request, note)
       self = parts.result
     } catch let problem as Problem {
-      throw files.contains(problem.subject) ? problem.sentence : problem.ofMeasure(request.file).sentence
+      throw files.contains(problem.subject) ? problem.whole : problem.ofMeasure(request.file).whole
     } catch let error as TorchError where error.code != .outOfMemory {
-      throw Problem(.unfitArrays, request.file, "\(request.file): \(error.reason)").sentence
+      throw Problem(.unfitArrays, request.file, "\(request.file): \(error.reason)").whole
     }
   }
 }
 
 extension Problem {
   /// With the full stop that those of arrays and measures lack.
-  fileprivate var sentence: Problem {
-    var problem = self
-    if ![".", "?"].contains(reason.suffix(1)) { problem.reason += "." }
-    return problem
-  }
+  fileprivate var whole: Problem { Problem(code, subject, sentence, choices: choices) }
 
   /// What a measure cannot take, with the file that it was given, which it does not know; any other as it is.
   fileprivate func ofMeasure(_ file: String) -> Problem {

@@ -20,6 +20,9 @@ public struct Problem: CodedError, Codable, Equatable {
   }
 
   public var description: String { reason }
+
+  /// The facts with a full stop, where they have none. A parser of YAML ends with a mark below the place.
+  public var sentence: String { reason.last.map { ".?!^".contains($0) } == true ? reason : reason + "." }
 }
 
 /// An error that says by a code what sort of thing went wrong.

@@ -53,7 +53,15 @@ extension TrainedNetwork: CaptureSource {
   public var network: Network { setup.network }
   public var dataset: DeviceDataset { setup.dataset }
   public var seed: Int { setup.configuration.seed }
-  public var provenance: [CaptureField: String] { setup.provenance(epoch: epoch) }
+  public var provenance: [CaptureField: String] {
+    let configuration = setup.configuration
+    return [
+      .model: configuration.model.name, .run: configuration.name, .epoch: "\(epoch)",
+      .mixup: configuration.mixup.enabled ? "\(configuration.mixup.alpha)" : "off",
+      .loss: configuration.loss.rawValue, .optimizer: configuration.optimizer.kind.rawValue,
+      .classifier: configuration.model.classifier.rawValue,
+    ]
+  }
 
   /// Makes the capture that is asked for; gives its file, relative to the run's directory.
   public func capture(
@@ -63,28 +71,5 @@ extension TrainedNetwork: CaptureSource {
     let file = "captures/\(name).safetensors"
     try capture(request, reporting: reporting).write(to: "\(run.path)/\(file)")
     return file
-  }
-}
-
-/// The network of a run while it is trained.
-struct NetworkInTraining: CaptureSource {
-  let setup: Setup
-  let epoch: Int
-
-  var network: Network { setup.network }
-  var dataset: DeviceDataset { setup.dataset }
-  var seed: Int { setup.configuration.seed }
-  var provenance: [CaptureField: String] { setup.provenance(epoch: epoch) }
-}
-
-extension Setup {
-  /// What a capture's file says of a run's network.
-  fileprivate func provenance(epoch: Int) -> [CaptureField: String] {
-    [
-      .model: configuration.model.name, .run: configuration.name, .epoch: "\(epoch)",
-      .mixup: configuration.mixup.enabled ? "\(configuration.mixup.alpha)" : "off",
-      .loss: configuration.loss.rawValue, .optimizer: configuration.optimizer.kind.rawValue,
-      .classifier: configuration.model.classifier.rawValue,
-    ]
   }
 }

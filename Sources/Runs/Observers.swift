@@ -85,7 +85,7 @@ final class CaptureObserver: Observer {
 
   func didFinishEpoch(_ row: MetricRow, _: TrainingLoop) throws {
     guard setup.configuration.captureEpochs.contains(row.epoch) else { return }
-    try NetworkInTraining(setup: setup, epoch: row.epoch)
+    try TrainedNetwork(setup, epoch: row.epoch)
       .capture(CaptureRequest(.mixtures(setup.configuration.mixtureSampling)))
       .write(to: "\(run.captures)/activations-epoch-\(row.epoch).safetensors")
   }

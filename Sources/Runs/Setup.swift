@@ -77,11 +77,17 @@ extension ImageDataset {
   }
 }
 
-/// The network of a run as it was trained last, or best, with its images.
+/// The network of a run after some epochs, with its images.
 public struct TrainedNetwork {
   public let setup: Setup
   /// Epochs that the weights were trained for.
   public let epoch: Int
+
+  /// The network of a run that is being trained.
+  init(_ setup: Setup, epoch: Int) {
+    self.setup = setup
+    self.epoch = epoch
+  }
 
   /// Reads a run's weights.
   ///

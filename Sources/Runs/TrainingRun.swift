@@ -142,7 +142,7 @@ public struct TrainingRun {
 
   private func summarise(_ manifest: Manifest) throws -> RunSummary {
     let (configuration, source) = (setup.configuration, setup.dataset.source)
-    let network = NetworkInTraining(setup: setup, epoch: configuration.epochs)
+    let network = TrainedNetwork(setup, epoch: configuration.epochs)
     var captures: [String] = []
     func capture(_ sampling: MixtureSampling, _ name: String) throws -> Capture {
       let capture = try network.capture(CaptureRequest(.mixtures(sampling)))

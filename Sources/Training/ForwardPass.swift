@@ -147,6 +147,8 @@ extension Network {
     result.classTokens = joined(tokens)
     result.tokenFeatures = joined(read.map(\.features))
     result.tokenLogits = joined(read.map(\.logits))
+    // A block gives its class token; the first is the embedding's.
+    if probes.contains(.layers) { result.layers = Array(tokens.dropFirst()) }
     if probes.contains(.features) { result.features = output.features }
     if probes.contains(.logits) { result.logits = output.logits }
     return result

@@ -41,9 +41,7 @@ extension Problem {
       case .missingDataPlace: "--data: "
       default: ""
       }
-    // A parser of YAML ends with a mark below the place.
-    let isWhole = reason.last.map { ".?!^".contains($0) } ?? false
-    return option + reason + (isWhole ? "" : ".")
+    return option + sentence
   }
 }
 

@@ -152,7 +152,7 @@ private final class CapturingEveryStep: Observer {
 
   func didStep(_: TrainingLoop) throws {
     captures.append(
-      try NetworkInTraining(setup: setup, epoch: 1)
+      try TrainedNetwork(setup, epoch: 1)
         .capture(CaptureRequest(.mixtures(setup.configuration.mixtureSampling))))
   }
 }

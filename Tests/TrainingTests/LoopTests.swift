@@ -186,6 +186,11 @@ private final class Diary: Observer {
     let source = ImageSource.chosen([0, 5], of: fixture.dataset.test, batchSize: 2)
     let found = try fixture.network.forward(source, probes: [.classTokens, .features, .layers])
     #expect(found.classTokens?.shape == [2, 7, 128] && found.tokenLogits?.shape == [2, 7, 3])
+    let alone = try fixture.network.forward(source, probes: [.layers])
+    #expect(found.layers.count == 6)
+    for (layer, expected) in zip(found.layers, alone.layers) {
+      #expect(try layer.array(Float.self) == expected.array(Float.self))
+    }
     let last = try #require(found.tokenFeatures).selected(6, dimension: 1)
     #expect(try last.array(Float.self) == #require(found.features).array(Float.self))
     let problem = #expect(throws: Problem.self) {
