@@ -7,7 +7,7 @@ SHELL := /bin/bash
 SWIFT = $(shell sed -n 's/^SWIFT := //p' .collapse/env.mk)
 SWIFT_FLAGS ?=
 
-.PHONY: demo build test check docs examples benchmark clean distclean help bootstrap
+.PHONY: demo build test check docs examples benchmark clean distclean help bootstrap nvrtc
 
 demo: build ## Train a small network, and draw and explain what its last layer does
 	.build/release/collapse demo
@@ -20,7 +20,7 @@ test: bootstrap ## Run the tests
 
 check: export COLLAPSE_STRICT := 1
 check: SWIFT_FLAGS += --explicit-target-dependency-import-check error
-check: bootstrap ## Check format and imports, build with warnings as errors, run the tests, docs and examples
+check: bootstrap nvrtc ## Check format and imports, build with warnings as errors, run the tests, docs and examples
 	$(SWIFT) format lint --strict --recursive Sources Tests Examples Package.swift
 	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
 	$(MAKE) test SWIFT_FLAGS="$(SWIFT_FLAGS)"
@@ -48,3 +48,7 @@ help: ## List these targets
 
 bootstrap:
 	@scripts/bootstrap
+
+# To see whether the CUDA kernels compile; on machines with PyTorch's CUDA build it is there.
+nvrtc: bootstrap
+	@scripts/nvrtc

@@ -87,8 +87,13 @@ let package = Package(
       ]),
     // Optimised also in debug builds, which the tests run: they would be a hundred times slower.
     .target(name: "CKernels", cxxSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-Wno-psabi"])]),
+    // NVIDIA's libraries are opened when they are there; nothing of theirs is needed to build.
+    .target(name: "CCUDA"),
     module("Torch", ["Arrays", "CMemory", "CTorch", "Problems"]),
-    module("NN", ["CKernels", "Problems", "Torch"]),
+    .target(
+      name: "CUDA", dependencies: ["Arrays", "CCUDA", "Problems", "SystemTools", "Torch"],
+      resources: [.embedInCode("Kernels")], swiftSettings: strict),
+    module("NN", ["CKernels", "CUDA", "Problems", "Torch"]),
     module("Models", ["NN", "Problems", "Torch"]),
     module(
       "Geometry", ["CKernels", "Problems", "Randomness", "Records", "Theory", "Torch"]),
@@ -103,8 +108,8 @@ let package = Package(
     module(
       "Runs",
       [
-        "Arrays", "Datasets", "Experiment", "Geometry", "Models", "NN", "Problems", "Randomness", "Records",
-        "SystemTools", "Tasks", "TensorBoard", "Theory", "Torch", "Training",
+        "Arrays", "CUDA", "Datasets", "Experiment", "Geometry", "Models", "NN", "Problems", "Randomness",
+        "Records", "SystemTools", "Tasks", "TensorBoard", "Theory", "Torch", "Training",
       ]),
     .executableTarget(
       name: "collapse-worker",
@@ -115,6 +120,11 @@ let package = Package(
 
     .target(
       name: "TestSupport", dependencies: ["Arrays", "Problems", "Randomness"], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    // The CUDA kernels' own sources, run on the CPU.
+    .target(name: "CUDATwins", path: "Tests/CUDATwins", cxxSettings: [.unsafeFlags(["-O2"])]),
+    .target(
+      name: "EmulatedCUDA", dependencies: ["CUDA", "CUDATwins", "Torch"], path: "Tests/EmulatedCUDA",
       swiftSettings: strict),
     tests("ArraysTests", ["Arrays", "Problems", "SystemTools", "TestSupport"]),
     tests(
@@ -139,7 +149,8 @@ let package = Package(
       "ReportTests", ["Arrays", "Experiment", "Records", "Report", "Reproduction", "TestSupport"]),
     tests("ExperimentTests", ["Datasets", "Experiment", "Problems", "Records"]),
     tests("RecordsTests", ["Records", "Problems", "TestSupport"]),
-    tests("NNTests", ["CKernels", "NN", "Problems", "Torch"], fixtures: true),
+    tests("CUDATests", ["CUDA", "EmulatedCUDA", "Problems", "TestSupport", "Torch"]),
+    tests("NNTests", ["CKernels", "CUDA", "EmulatedCUDA", "NN", "Problems", "Torch"], fixtures: true),
     tests("ModelsTests", ["Arrays", "Models", "NN", "Problems", "Torch"], fixtures: true),
     tests("RandomnessTests", ["Randomness"]),
     tests(
@@ -151,7 +162,7 @@ let package = Package(
     tests(
       "TrainingTests",
       [
-        "Arrays", "Datasets", "Geometry", "Models", "NN", "Problems", "Randomness", "Records",
+        "Arrays", "Datasets", "EmulatedCUDA", "Geometry", "Models", "NN", "Problems", "Randomness", "Records",
         "TestSupport", "Theory", "Torch", "Training",
       ]),
     tests(

@@ -1,5 +1,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 #include <torch/csrc/api/include/torch/version.h>
 
@@ -11,6 +12,15 @@ extern "C" ct_error ct_build_configuration(char **result) {
   // The description asks for CUDA, and what is found at the first asking is kept: nothing, unless it is loaded.
   ct_cuda_load();
   return shim::guarded([&] { *result = shim::copy_string(at::show_config()); });
+}
+
+extern "C" ct_error ct_library_path(char **result) {
+  return shim::guarded([&] {
+    Dl_info info{};
+    TORCH_CHECK(dladdr(reinterpret_cast<const void *>(&c10::GetAllocator), &info) != 0 && info.dli_fname != nullptr,
+                "the library's path is not known");
+    *result = shim::copy_string(std::string(info.dli_fname));
+  });
 }
 
 extern "C" int32_t ct_thread_count(void) { return at::get_num_threads(); }
@@ -38,6 +48,13 @@ extern "C" int32_t ct_cuda_device_count(void) {
   return count;
 }
 
+extern "C" ct_error ct_cuda_make_current(int64_t device) {
+  return shim::guarded([&] {
+    const auto place = shim::decode(device);
+    c10::impl::VirtualGuardImpl(place.type()).setDevice(place);
+  });
+}
+
 extern "C" ct_error ct_cuda_synchronize(int64_t device) {
   return shim::guarded([&] { at::detail::getCUDAHooks().deviceSynchronize(shim::decode(device).index()); });
 }
@@ -54,11 +71,12 @@ extern "C" ct_error ct_set_deterministic(bool deterministic) {
   });
 }
 
-extern "C" ct_error ct_cuda_peak_bytes(int64_t device, int64_t *result) {
+extern "C" ct_error ct_cuda_peak_bytes(int64_t device, int64_t *tensors, int64_t *reserved) {
   return shim::guarded([&] {
     const auto place = shim::decode(device);
     const auto stats = at::getDeviceAllocator(place.type())->getDeviceStats(place.index());
     constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-    *result = stats.allocated_bytes[all].peak;
+    *tensors = stats.allocated_bytes[all].peak;
+    *reserved = stats.reserved_bytes[all].peak;
   });
 }

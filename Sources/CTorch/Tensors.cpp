@@ -28,6 +28,21 @@ extern "C" ct_error ct_tensor_from_bytes(const void *data, size_t bytes, const i
   });
 }
 
+extern "C" ct_error ct_tensor_overwrite(ct_tensor tensor, const void *data, size_t bytes) {
+  return shim::guarded([&] {
+    auto &target = tensor->value;
+    TORCH_CHECK(target.is_contiguous() && target.nbytes() == bytes, "a contiguous tensor of ", bytes,
+                " bytes is needed, this one has ", target.nbytes());
+    if (target.is_cpu()) {
+      std::memcpy(target.mutable_data_ptr(), data, bytes);
+    } else {
+      const auto staging = at::empty(target.sizes(), target.options().device(at::kCPU).pinned_memory(true));
+      std::memcpy(staging.mutable_data_ptr(), data, bytes);
+      target.copy_(staging, /*non_blocking=*/true);
+    }
+  });
+}
+
 extern "C" ct_error ct_tensors_like(const ct_tensor *tensors, size_t count, ct_tensor *results) {
   return shim::guarded([&] {
     std::vector<at::Tensor> made;
@@ -35,6 +50,14 @@ extern "C" ct_error ct_tensors_like(const ct_tensor *tensors, size_t count, ct_t
     for (size_t i = 0; i < count; i++) made.push_back(at::empty_like(tensors[i]->value));
     // Only when all are there, so that none is lost.
     for (size_t i = 0; i < count; i++) results[i] = shim::own(std::move(made[i]));
+  });
+}
+
+extern "C" ct_error ct_tensors_changes(const ct_tensor *tensors, size_t count, int64_t *result) {
+  return shim::guarded([&] {
+    int64_t sum = 0;
+    for (size_t i = 0; i < count; i++) sum += static_cast<int64_t>(tensors[i]->value._version());
+    *result = sum;
   });
 }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Problems
+import SystemTools
 
 /// Told what is being done and how far it is, 0 to 1.
 public typealias DataReporting = (_ action: String, _ fraction: Double) -> Void
@@ -9,16 +10,8 @@ enum DataCache {
   /// Another place, for what runs within its scope.
   @TaskLocal static var scoped: String?
 
-  /// `COLLAPSE_CACHE`, or `collapse` in the user's cache directory.
-  static var path: String {
-    if let scoped { return scoped }
-    let environment = ProcessInfo.processInfo.environment
-    func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-    if let own = value("COLLAPSE_CACHE") { return own }
-    // HOME before Foundation's answer, which is the user database's.
-    let base = value("XDG_CACHE_HOME") ?? (value("HOME") ?? NSHomeDirectory()) + "/.cache"
-    return base + "/collapse"
-  }
+  /// In the user's cache.
+  static var path: String { scoped ?? UserCache.path }
 
   /// `COLLAPSE_DATA`, if it is set.
   static var own: String? {

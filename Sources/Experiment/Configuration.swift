@@ -58,6 +58,7 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var metrics = Metrics()
   public var checkpoint = Checkpoint()
   public var capture = Capture()
+  public var engine = Engine()
 
   /// The defaults.
   public init() {}
@@ -204,6 +205,23 @@ public struct Configuration: Codable, Sendable, Equatable {
     }
   }
 
+  /// How a device is made use of. Results depend on it no more than on the device.
+  public struct Engine: Codable, Sendable, Equatable {
+    /// Whether steps of training are recorded as a CUDA graph and replayed: the same bits in less time.
+    public var graph = Use.auto
+    /// Whether kernels of our own compute what they can; otherwise libtorch's operators do, which round differently.
+    public var kernels = Use.auto
+
+    /// Whether something is used.
+    public enum Use: String, ConfigurationChoice {
+      /// Where it can be.
+      case auto
+      /// The same, and it is said why where it cannot be.
+      case on
+      case off
+    }
+  }
+
   /// When the state of training is kept, to go on from.
   public struct Checkpoint: Codable, Sendable, Equatable {
     /// Every so many epochs, and after the last.
@@ -283,6 +301,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     comparable.device = defaults.device
     comparable.threads = defaults.threads
     comparable.checkpoint = defaults.checkpoint
+    comparable.engine = defaults.engine
     return comparable
   }
 
@@ -291,6 +310,6 @@ public struct Configuration: Codable, Sendable, Equatable {
     case labelSmoothing = "label_smoothing"
     case batchSize = "batch_size"
     case gradientAccumulation = "gradient_accumulation"
-    case evaluation, metrics, checkpoint, capture
+    case evaluation, metrics, checkpoint, capture, engine
   }
 }

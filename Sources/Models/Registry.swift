@@ -121,13 +121,15 @@ public enum ModelRegistry {
   ///   - classifier: learned, or fixed to a C×d matrix; see ``featureDimension(_:)``.
   ///   - seed: of the initial weights.
   ///   - device: where it is to be.
+  ///   - kernels: that it computes with; nil for those of the CPU there, and for libtorch's operators elsewhere.
   /// - Throws: `Problem` for a name of no network, or images that it cannot take.
   public static func make(
     _ name: String, channels: Int, classes: Int, imageSize: ImageSize = ImageSize(height: 32, width: 32),
-    classifier: ClassifierKind = .learned, seed: UInt64, device: Device = .cpu
+    classifier: ClassifierKind = .learned, seed: UInt64, device: Device = .cpu,
+    kernels: (any KernelBackend)? = nil
   ) throws -> any Classifier {
     let request = NetworkRequest(
       channels: channels, classes: classes, imageSize: imageSize, classifier: classifier)
-    return try member(name).make(request, Variables(seed: seed, device: device))
+    return try member(name).make(request, Variables(seed: seed, device: device, kernels: kernels))
   }
 }

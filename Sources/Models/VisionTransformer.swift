@@ -87,9 +87,12 @@ public final class VisionTransformer: TokenClassifier {
   public var layerCount: Int { blocks.count }
 
   public func callAsFunction(_ images: Tensor, _: BatchStatistics, _ alteration: Alteration?) -> ModelOutput {
-    var x = embedded(alteration(images, of: 0))
-    for (index, block) in blocks.enumerated() { x = alteration(block(x), of: index + 1) }
-    return output(x)
+    var x = ResidualStream.value(embedded(alteration(images, of: 0)))
+    for (index, block) in blocks.enumerated() {
+      x = block(x)
+      if alteration.looks(at: index + 1) { x = .value(alteration(x.tensor, of: index + 1)) }
+    }
+    return output(x.tensor)
   }
 
   /// The class token on its way through the network: N×width, `float32`, after the embedding and
@@ -98,7 +101,7 @@ public final class VisionTransformer: TokenClassifier {
     var x = embedded(images)
     var tokens = [Self.classToken(x)]
     for block in blocks {
-      x = block(x)
+      x = block(.value(x)).tensor
       tokens.append(Self.classToken(x))
     }
     return (tokens, output(x))
@@ -154,7 +157,7 @@ private struct PatchEmbedding {
     let cut = images.reshaped([shape[0], channels, rows, patch, columns, patch])
       .permuted([0, 2, 4, 1, 3, 5]).reshaped([shape[0], rows * columns, channels * patch * patch])
     let flat = scope.converted(weight, to: images.dtype).reshaped([weight.shape[0], channels * patch * patch])
-    return linear(cut, flat, bias: scope.converted(bias, to: images.dtype))
+    return scope.linear(cut, flat, bias: scope.converted(bias, to: images.dtype))
   }
 }
 
@@ -175,9 +178,10 @@ private struct Block {
     contract = Linear(scope / "mlp" / "fc2", inputs: 4 * width, outputs: width, weights: start)
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor {
-    let attended = x + attention(norm1(x))
-    return attended + contract(expand.gelu(norm2(attended)))
+  func callAsFunction(_ stream: ResidualStream) -> ResidualStream {
+    let (seen, x) = norm1(stream)
+    let (read, attended) = norm2(.sum(attention(seen), x))
+    return .sum(contract(expand.gelu(read)), attended)
   }
 }
 
@@ -186,17 +190,19 @@ private struct Attention {
   let qkv: Linear
   let projection: Linear
   let heads: Int
+  private let scope: Scope
 
   init(_ scope: Scope, width: Int, heads: Int) {
     let start = Initializer.normal(standardDeviation: 0.02)
     qkv = Linear(scope / "qkv", inputs: width, outputs: 3 * width, weights: start)
     projection = Linear(scope / "proj", inputs: width, outputs: width, weights: start)
     self.heads = heads
+    self.scope = scope
   }
 
   /// N×tokens×width to the same.
   func callAsFunction(_ x: Tensor) -> Tensor {
-    projection(attention(qkv(x), heads: heads))
+    projection(scope.attention(qkv(x), heads: heads))
   }
 }
 

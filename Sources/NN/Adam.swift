@@ -48,15 +48,18 @@ public final class Adam: Optimizer {
   public var device: Device { parameters.tensors.first?.device ?? .cpu }
 
   public func update(learningRate: Tensor, number: Tensor) throws {
-    let gradients = try parameters.gradients("adam", limit: gradientLimit)
-    try withoutGradients {
+    try parameters.update(
+      .adam(
+        beta1: betas.first, beta2: betas.second, epsilon: epsilon, weightDecay: weightDecay,
+        decoupled: decay == .decoupled), first: firstMoments, second: secondMoments, (learningRate, number),
+      limit: gradientLimit
+    ) { gradients in
       try (decay == .coupled ? Ops.adam : Ops.adamW).run(
         .tensors(parameters.tensors), .tensors(gradients), .tensors(firstMoments), .tensors(secondMoments),
         .tensors([]), .tensors(parameters.tensors.map { _ in number }), .tensor(learningRate),
         .double(betas.first), .double(betas.second), .double(weightDecay), .double(epsilon), .bool(false),
         .bool(false))
     }
-    try parameters.removeGradients()
   }
 
   public func countStep() { steps += 1 }

@@ -33,7 +33,8 @@ public struct Conv2d {
 
   /// N×inputs×H×W to N×outputs×H′×W′.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    own(x) ?? x.conv2d(scope.converted(weight, to: x.dtype), stride: stride, padding: padding)
+    scope.kernels.convolution(self, x)?.run()[0]
+      ?? x.conv2d(scope.converted(weight, to: x.dtype), stride: stride, padding: padding)
   }
 }
 
@@ -51,9 +52,11 @@ public struct BatchNorm2d {
   public let runningVariance: Tensor
   static let momentum = 0.1
   static let epsilon = 1e-5
+  let scope: Scope
 
   /// Makes `weight`, `bias`, `running_mean` and `running_var` in `scope`.
   public init(_ scope: Scope, channels: Int) {
+    self.scope = scope
     weight = scope.parameter("weight", [channels], .constant(1))
     bias = scope.parameter("bias", [channels], .constant(0))
     runningMean = scope.buffer("running_mean", [channels], .constant(0))
@@ -94,7 +97,7 @@ public struct Linear {
 
   /// …×inputs to …×outputs.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    linear(x, scope.converted(weight, to: x.dtype), bias: scope.converted(bias, to: x.dtype))
+    scope.linear(x, scope.converted(weight, to: x.dtype), bias: scope.converted(bias, to: x.dtype))
   }
 }
 
@@ -107,7 +110,7 @@ public struct LayerNorm {
   /// Shift, 0 at first.
   public let bias: Tensor
   static let epsilon = 1e-6
-  private let scope: Scope
+  let scope: Scope
 
   /// Makes `weight` and `bias` in `scope`.
   public init(_ scope: Scope, width: Int) {

@@ -1,22 +1,19 @@
-import CKernels
 import Torch
 
-/// x Wᵀ + b, N×tokens×inputs to N×tokens×outputs.
-///
-/// Without gradients, on processors with AVX2 alone, oneDNN computes it, as a convolution with a kernel of one pixel: it
-/// is faster there than libtorch's other library. Everywhere else this is libtorch's operator, in training too, where
-/// the difference is lost.
-///
-/// - Parameters:
-///   - x: N×tokens×inputs.
-///   - weight: outputs×inputs.
-///   - bias: one an output.
-public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil) -> Tensor {
-  let isFaster = ck_vector_bits() == 256 && !recordsGradients
-  return (isFaster ? linearByConvolution(x, weight, bias: bias) : nil) ?? x.linear(weight, bias: bias)
+extension Scope {
+  /// x Wᵀ + b, N×tokens×inputs to N×tokens×outputs: without gradients by a kernel where one is faster, elsewhere by
+  /// libtorch's operator.
+  ///
+  /// - Parameters:
+  ///   - x: N×tokens×inputs.
+  ///   - weight: outputs×inputs.
+  ///   - bias: one an output.
+  public func linear(_ x: Tensor, _ weight: Tensor, bias: Tensor? = nil) -> Tensor {
+    (recordsGradients ? nil : kernels.linear(x, weight, bias: bias)) ?? x.linear(weight, bias: bias)
+  }
 }
 
-/// The same as a convolution of columns of tokens, which lie in memory as channels-last images do; nil for other devices
+/// x Wᵀ + b as a convolution of columns of tokens, which lie in memory as channels-last images do; nil for other devices
 /// and types than float32 on the CPU, other layouts, and rows without tokens.
 func linearByConvolution(_ x: Tensor, _ weight: Tensor, bias: Tensor?) -> Tensor? {
   let tensors = [x, weight] + (bias.map { [$0] } ?? [])

@@ -14,26 +14,33 @@ extension Optimizer {
 
 /// The numbers of a step that optimisers read, at fixed addresses on a device.
 public struct StepScalars: Sendable {
-  private let values: Tensor
   /// A scalar: `float64` on the CPU and, as libtorch's kernels want it there, `float32` on CUDA.
   public let learningRate: Tensor
   /// A scalar, `float32`: the number of the step, from 1, on which Adam's corrections depend.
   public let number: Tensor
-  private let count: Tensor
 
   /// Zeros.
   public init(device: Device) {
-    values = .zeros([1], dtype: device == .cpu ? .float64 : .float32, device: device)
-    count = .zeros([1], device: device)
-    learningRate = values.selected(0)
-    number = count.selected(0)
+    learningRate = .zeros([], dtype: Self.rateType(on: device), device: device)
+    number = .zeros([], device: device)
   }
+
+  /// Scalars that somebody else fills.
+  public init(learningRate: Tensor, number: Tensor) {
+    self.learningRate = learningRate
+    self.number = number
+  }
+
+  /// The type of the learning rate.
+  public static func rateType(on device: Device) -> DType { device == .cpu ? .float64 : .float32 }
 
   /// Overwrites them, without waiting for the device.
   public func fill(learningRate: Double, number: Int) throws {
-    let device = values.device
-    try values.assign(
-      device == .cpu ? Tensor([learningRate]) : Tensor([Float(learningRate)], device: device))
-    try count.assign(Tensor([Float(number)], device: device))
+    if self.learningRate.dtype == .float64 {
+      try withUnsafeBytes(of: learningRate) { try self.learningRate.overwrite($0) }
+    } else {
+      try withUnsafeBytes(of: Float(learningRate)) { try self.learningRate.overwrite($0) }
+    }
+    try withUnsafeBytes(of: Float(number)) { try self.number.overwrite($0) }
   }
 }

@@ -33,16 +33,17 @@ public final class SGD: Optimizer {
 
   public var device: Device { parameters.tensors.first?.device ?? .cpu }
 
-  public func update(learningRate: Tensor, number _: Tensor) throws {
-    let gradients = try parameters.gradients("sgd", limit: gradientLimit)
-    try withoutGradients {
-      // A velocity of zero becomes the gradient, as PyTorch's first step has it.
+  public func update(learningRate: Tensor, number: Tensor) throws {
+    // A velocity of zero becomes the gradient, as PyTorch's first step has it.
+    let velocities = momentum == 0 ? [] : velocities
+    try parameters.update(
+      .sgd(momentum: momentum, weightDecay: weightDecay, nesterov: nesterov), first: velocities,
+      (learningRate, number), limit: gradientLimit
+    ) { gradients in
       try fusedStep.run(
-        .tensors(parameters.tensors), .tensors(gradients),
-        .tensors(momentum == 0 ? [] : velocities), .double(weightDecay), .double(momentum),
-        .tensor(learningRate), .double(0), .bool(nesterov), .bool(false), .bool(false))
+        .tensors(parameters.tensors), .tensors(gradients), .tensors(velocities), .double(weightDecay),
+        .double(momentum), .tensor(learningRate), .double(0), .bool(nesterov), .bool(false), .bool(false))
     }
-    try parameters.removeGradients()
   }
 
   public func countStep() { steps += 1 }

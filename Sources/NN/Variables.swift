@@ -26,6 +26,8 @@ public final class Variables {
   public private(set) var entries: [Entry] = []
   /// Where they live.
   public let device: Device
+  /// What their network computes with, beside libtorch's operators.
+  public let kernels: any KernelBackend
   /// Source of initial values.
   let generator: Generator
   /// The trained tensors in the type that products are computed in.
@@ -33,8 +35,14 @@ public final class Variables {
 
   /// An empty collection; initial values come from a CPU generator of this seed, so that they are
   /// the same on every device.
-  public init(seed: UInt64, device: Device = .cpu) throws {
+  ///
+  /// - Parameters:
+  ///   - seed: of the initial values.
+  ///   - device: where the tensors are to live.
+  ///   - kernels: for the network's tensors; nil for those of the CPU there, and for libtorch's operators elsewhere.
+  public init(seed: UInt64, device: Device = .cpu, kernels: (any KernelBackend)? = nil) throws {
     self.device = device
+    self.kernels = kernels ?? (device == .cpu ? CPUKernels() : LibtorchKernels())
     generator = try Generator(seed: seed)
   }
 
@@ -92,6 +100,9 @@ public final class Variables {
 public struct Scope {
   let variables: Variables
   let path: String
+
+  /// What layers compute with.
+  var kernels: any KernelBackend { variables.kernels }
 
   /// The scope of a child.
   public static func / (scope: Scope, name: String) -> Scope {

@@ -21,6 +21,8 @@ final class WorkingCopies {
   private var pairs: [ObjectIdentifier: Pair] = [:]
   /// The type of the copies, while they are in use.
   private var dtype: DType?
+  /// How often the tensors had been changed when an update last wrote the copies with them; nil if none has.
+  private var changes: Int?
 
   /// A tensor as products want it: its copy in a step that uses copies, otherwise converted.
   func callAsFunction(_ tensor: Tensor, _ dtype: DType) -> Tensor {
@@ -37,30 +39,64 @@ final class WorkingCopies {
   }
 
   /// Runs passes forward and backward with copies; their gradients are then the tensors' own, added to those that
-  /// these have.
-  func use<Result>(_ dtype: DType, _ body: () throws -> Result) throws -> Result {
+  /// these have, or are left with the copies for the update.
+  func use<Result>(_ dtype: DType, leavingGradients: Bool, _ body: () throws -> Result) throws -> Result {
     precondition(self.dtype == nil, "copies are in use")
     // Of a backward pass after the last use, which has come too late.
     removeGradients()
-    if pairs.values.first.map({ $0.copy.dtype != dtype }) == true { pairs = [:] }
-    let known = Array(pairs.values)
-    if !known.isEmpty {
-      try withoutGradients {
-        try Ops.copy.run(.tensors(known.map(\.copy)), .tensors(known.map(\.values)))
-      }
+    if pairs.values.first.map({ $0.copy.dtype != dtype }) == true {
+      pairs = [:]
+      changes = nil
     }
+    if try changes == nil || changes != countChanges() { try convert() }
     self.dtype = dtype
+    var areLeft = false
     defer {
       self.dtype = nil
       // Also those of passes that failed, which the next ones would be added to.
-      removeGradients()
+      if !areLeft { removeGradients() }
     }
     let result = try body()
-    try passGradients()
+    if leavingGradients {
+      areLeft = true
+    } else {
+      try passGradients()
+    }
     return result
   }
 
-  private func removeGradients() { for pair in pairs.values { try? pair.copy.setGradient(nil) } }
+  /// Writes copies anew that an update has written with their tensors, if these have been changed in another way since.
+  /// A recording of steps does not see to it.
+  func refresh() throws {
+    guard let changes, try changes != countChanges() else { return }
+    try convert()
+    self.changes = try countChanges()
+  }
+
+  /// Says that an update has written the copies together with their tensors.
+  func areWritten() throws { changes = try countChanges() }
+
+  private func countChanges() throws -> Int { try Tensor.changes(of: pairs.values.map(\.values)) }
+
+  private func convert() throws {
+    let known = Array(pairs.values)
+    guard !known.isEmpty else { return }
+    try withoutGradients {
+      try Ops.copy.run(.tensors(known.map(\.copy)), .tensors(known.map(\.values)))
+    }
+  }
+
+  /// The copy of a tensor, if layers have asked for one.
+  func copy(of tensor: Tensor) -> Tensor? { pairs[tensor.identity]?.copy }
+
+  /// Frees gradients that copies have.
+  func removeGradients() { for pair in pairs.values { try? pair.copy.setGradient(nil) } }
+
+  /// Makes gradients of copies the tensors' own, added to those that these have, and leaves none.
+  func takeGradients() throws {
+    try passGradients()
+    removeGradients()
+  }
 
   private func passGradients() throws {
     let reached = pairs.values.compactMap { pair in pair.copy.gradient.map { (pair: pair, gradient: $0) } }
@@ -92,9 +128,26 @@ extension Variables {
   ///
   /// - Parameters:
   ///   - dtype: of the images that the network is given; with `float32` there is nothing to convert.
+  ///   - leavingGradients: whether gradients stay with the copies, from where an optimiser's update takes them, at most
+  ///     once and before anything else is computed.
   ///   - body: both passes; it does not change the tensors, nor call this again.
   /// - Throws: what `body` throws, and then no gradient is added; `TorchError` if a conversion fails.
-  public func computing<Result>(in dtype: DType, _ body: () throws -> Result) throws -> Result {
-    dtype == .float32 ? try body() : try copies.use(dtype, body)
+  public func computing<Result>(
+    in dtype: DType, leavingGradients: Bool = false, _ body: () throws -> Result
+  ) throws -> Result {
+    dtype == .float32 ? try body() : try copies.use(dtype, leavingGradients: leavingGradients, body)
+  }
+
+  /// Brings what is kept between recorded steps up to date with the tensors, for whoever replays a step.
+  ///
+  /// - Throws: `TorchError` if a conversion fails.
+  public func prepareStep() throws { try copies.refresh() }
+
+  /// Frees all gradients: those of a step that was not taken to its end.
+  ///
+  /// - Throws: `TorchError` if one cannot be freed.
+  public func discardGradients() throws {
+    copies.removeGradients()
+    for tensor in parameters { try tensor.setGradient(nil) }
   }
 }

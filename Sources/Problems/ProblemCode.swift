@@ -182,6 +182,8 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
 
   // MARK: Machine and programs
   case noDevice
+  /// Kernels of our own that cannot be compiled for a device, or loaded.
+  case noCompiler
   case outOfMemory
   /// An operator of libtorch that failed.
   case engineFailed

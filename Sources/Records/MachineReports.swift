@@ -10,11 +10,13 @@ public struct EngineReport: Document {
   public var device: String
   public var precision: String
   public var threads: Int
+  /// Why something is not as fast as it could be; nil in reports of older versions.
+  public var notes: [String]?
 
   /// What was found.
   public init(
     libtorchCompiled: String, libtorchLoaded: String?, cudaDevices: Int, device: String, precision: String,
-    threads: Int
+    threads: Int, notes: [String] = []
   ) {
     self.libtorchCompiled = libtorchCompiled
     self.libtorchLoaded = libtorchLoaded
@@ -22,6 +24,7 @@ public struct EngineReport: Document {
     self.device = device
     self.precision = precision
     self.threads = threads
+    self.notes = notes
   }
 }
 
@@ -110,11 +113,20 @@ public struct BenchmarkReport: Document {
   public var peakMemoryBytes: Int
   /// The most bytes that tensors on the device had at a time; nil on the CPU.
   public var peakDeviceMemoryBytes: Int?
+  /// The most bytes that were taken from the device for tensors and recorded steps; nil on the CPU.
+  public var peakDeviceReservedBytes: Int?
+  /// From the start of the worker's process to the end of the first step.
+  public var startupSeconds: Double?
+  /// Whether steps were replayed from a recording.
+  public var isRecorded: Bool?
+  /// Why something is not as fast as it could be.
+  public var notes: [String]?
 
   /// Times of steps.
   public init(
     work: Work, model: String, precision: String, device: String, threads: Int, batchSize: Int,
-    stepSeconds: [Double], inputSeconds: [Double], peakMemoryBytes: Int, peakDeviceMemoryBytes: Int?
+    stepSeconds: [Double], inputSeconds: [Double], peakMemoryBytes: Int,
+    peakDeviceMemory: (tensors: Int, reserved: Int)?
   ) {
     self.work = work
     self.model = model
@@ -127,6 +139,7 @@ public struct BenchmarkReport: Document {
     inputShare = Spread(inputSeconds).median / self.stepSeconds.median
     imagesPerSecond = Double(batchSize) / self.stepSeconds.median
     self.peakMemoryBytes = peakMemoryBytes
-    self.peakDeviceMemoryBytes = peakDeviceMemoryBytes
+    peakDeviceMemoryBytes = peakDeviceMemory?.tensors
+    peakDeviceReservedBytes = peakDeviceMemory?.reserved
   }
 }

@@ -60,13 +60,14 @@ extension Configuration.Model {
   ///   - images: what the images are called.
   /// - Throws: `Problem` for images that it cannot take, or a fixed classifier that it cannot have.
   func make(
-    _ size: ImageShape, classes: Int, images: String, _ streams: RunStreams, _ device: Device
+    _ size: ImageShape, classes: Int, images: String, _ streams: RunStreams, _ computing: Computing
   ) throws -> any Models.Classifier {
     do {
       return try ModelRegistry.make(
         name, channels: size.channels, classes: classes,
         imageSize: ImageSize(height: size.height, width: size.width),
-        classifier: classifier(classes, streams), seed: streams.initialization, device: device)
+        classifier: classifier(classes, streams), seed: streams.initialization,
+        device: computing.device, kernels: computing.kernels)
     } catch let problem as Problem where problem.code == .unfitImages {
       throw Problem(.unfitImages, "model.name", "model.name: \(problem.reason), the images of \(images).")
     }
@@ -139,6 +140,18 @@ extension Configuration {
     planner.mixup = mixup.rule
     if mixup.enabled, mixup.kind == .manifold { planner.layers = mixup.layers }
     return planner
+  }
+
+  /// Training steps on the images of a data set, recorded where they can be.
+  ///
+  /// - Parameter note: told why they are not, if they were to be.
+  func stepper(
+    _ network: Network, _ dataset: DeviceDataset, _ computing: Computing, note: @escaping (String) -> Void
+  ) -> any Stepper {
+    let step = step(network, dataset)
+    let (recorder, reason) = computing.recorder(engine.graph)
+    if let reason { note(reason) }
+    return recorder.map { RecordedStep(step, $0, note: note) } ?? step
   }
 
   /// A training step on the images of a data set.

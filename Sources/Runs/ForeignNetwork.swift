@@ -38,7 +38,7 @@ public struct ForeignNetwork: CaptureSource {
     }
     try images.checkClasses()
     dataset = try DeviceDataset(images, on: computing.device)
-    let (model, title) = try Self.model(task.network, dataset, streams)
+    let (model, title) = try Self.model(task.network, dataset, streams, computing)
     network = Network(model, images.normalization, dtype: computing.dtype)
     guard model.classifier.shape[0] == images.classes else {
       throw Problem(
@@ -53,13 +53,14 @@ public struct ForeignNetwork: CaptureSource {
   }
 
   private static func model(
-    _ origin: ForeignCaptureTask.Network, _ dataset: DeviceDataset, _ streams: RunStreams
+    _ origin: ForeignCaptureTask.Network, _ dataset: DeviceDataset, _ streams: RunStreams,
+    _ computing: Computing
   ) throws -> (any Classifier, title: String) {
     let source = dataset.source
     switch origin {
     case .weights(let path, let name):
       let model = try Configuration.Model(name: name).make(
-        source.shape, classes: source.classes, images: source.name, streams, dataset.device)
+        source.shape, classes: source.classes, images: source.name, streams, computing)
       try load(path, into: model, name, classes: source.classes)
       return (model, name)
     case .module(let path, let classifier):

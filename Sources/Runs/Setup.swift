@@ -20,6 +20,8 @@ public struct Setup {
   public let title: String
   /// The run's randomness.
   public let streams: RunStreams
+  /// Where and how it computes.
+  public let computing: Computing
 
   /// Chooses device, precision and threads, reads the data and makes the network.
   ///
@@ -27,7 +29,7 @@ public struct Setup {
   /// - Throws: `Problem` for what cannot be done; `TorchError` if there is no memory for it.
   public init(_ asked: Configuration, reporting: DataReporting = { _, _ in }) throws {
     var configuration = asked
-    let computing = try Computing(device: asked.device, precision: asked.precision, threads: asked.threads)
+    computing = try Computing(asked)
     configuration.device = "\(computing.device)"
     configuration.precision = computing.precision
     configuration.threads = Engine.threadCount
@@ -38,8 +40,10 @@ public struct Setup {
     dataset = try DeviceDataset(configuration.data.load(streams, reporting: reporting), on: computing.device)
     let source = dataset.source
     let model = try asked.model.make(
-      source.shape, classes: source.classes, images: source.name, streams, computing.device)
-    network = Network(model, source.normalization, dtype: computing.dtype)
+      source.shape, classes: source.classes, images: source.name, streams, computing)
+    network = Network(
+      model, source.normalization, dtype: computing.dtype,
+      recorder: computing.recorder(asked.engine.graph).recorder)
     self.configuration = configuration
     try checkFit()
   }

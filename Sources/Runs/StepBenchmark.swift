@@ -16,8 +16,11 @@ extension BenchmarkReport {
   /// - Throws: `Problem` for what cannot be done; `TorchError` of a failed operator.
   public init(_ task: BenchmarkTask) throws {
     let asked = task.configuration
-    let computing = try Computing(device: asked.device, precision: asked.precision, threads: asked.threads)
+    let computing = try Computing(asked)
     let work = try TimedWork(task, computing)
+    try work.run(0)
+    try computing.device.synchronize()
+    let startup = ProcessAge.seconds
     func seconds(_ count: Int, _ body: (Int) throws -> Void) throws -> [Double] {
       try (0..<count).map { index in
         let start = ContinuousClock.now
@@ -26,7 +29,9 @@ extension BenchmarkReport {
         return (ContinuousClock.now - start) / .seconds(1)
       }
     }
-    let times = try seconds(task.warmup + task.steps, work.run)
+    // The first step was one of them.
+    let warmup = max(0, task.warmup - 1)
+    let times = try seconds(warmup + task.steps) { try work.run($0 + 1) }
     // By itself, since to wait for it within a step would keep the device waiting.
     let inputs = try seconds(1 + task.steps, work.prepare)
     var usage = rusage()
@@ -34,8 +39,11 @@ extension BenchmarkReport {
     try self.init(
       work: task.work, model: asked.model.name, precision: computing.precision.rawValue,
       device: "\(computing.device)", threads: Engine.threadCount, batchSize: asked.batchSize,
-      stepSeconds: Array(times.dropFirst(task.warmup)), inputSeconds: Array(inputs.dropFirst()),
-      peakMemoryBytes: usage.ru_maxrss * 1024, peakDeviceMemoryBytes: computing.device.peakBytes())
+      stepSeconds: Array(times.dropFirst(warmup)), inputSeconds: Array(inputs.dropFirst()),
+      peakMemoryBytes: usage.ru_maxrss * 1024, peakDeviceMemory: computing.device.peakBytes())
+    startupSeconds = startup
+    isRecorded = work.isRecorded
+    notes = computing.notes + work.notes
   }
 }
 
@@ -44,7 +52,8 @@ private struct TimedWork {
   private let task: BenchmarkTask
   private let network: Network
   private let dataset: DeviceDataset
-  private let step: TrainingStep
+  private let stepper: any Stepper
+  private let said: Said
   private let planner: StepPlanner
   private let inputs: StepInputs
   private let order: [Int]
@@ -58,21 +67,32 @@ private struct TimedWork {
     dataset = try DeviceDataset(images, on: computing.device)
     let model = try configuration.model.make(
       images.shape, classes: task.classes, images: "\(task.imageSize)×\(task.imageSize) pixels", streams,
-      computing.device)
+      computing)
     try configuration.checkLayers(of: model)
     network = Network(model, images.normalization, dtype: computing.dtype)
-    step = configuration.step(network, dataset)
+    let said = Said()
+    stepper = configuration.stepper(network, dataset, computing) { said.notes.append($0) }
+    self.said = said
     planner = configuration.planner(images.training, streams)
     inputs = try StepInputs(batchSize: configuration.batchSize, device: computing.device)
     order = planner.order(epoch: 0)
   }
+
+  /// Notes of steps.
+  private final class Said { var notes: [String] = [] }
+
+  /// Why steps were not recorded.
+  var notes: [String] { said.notes }
+
+  /// Whether steps are replayed.
+  var isRecorded: Bool { (stepper as? RecordedStep)?.recordedShapes.isEmpty == false }
 
   /// A whole step, or a batch evaluated or captured.
   func run(_ index: Int) throws {
     switch task.work {
     case .train:
       try inputs.fill(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch))
-      _ = try step(inputs)
+      _ = try stepper(inputs)
     case .evaluate:
       _ = try network.forward(.all(batch(index), batchSize: task.configuration.batchSize), probes: [.logits])
     case .capture: _ = try network.forward(mixtures(index), .batch, probes: [.features])
@@ -84,7 +104,7 @@ private struct TimedWork {
     switch task.work {
     case .train:
       try inputs.fill(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch))
-      _ = try step.prepared(inputs)
+      _ = try stepper.step.prepared(inputs)
     case .evaluate: try network.prepare(.all(batch(index), batchSize: task.configuration.batchSize))
     case .capture: try network.prepare(mixtures(index))
     }
@@ -119,5 +139,21 @@ private struct TimedWork {
     return ImageDataset(
       name: "random", classNames: (0..<task.classes).map(String.init), training: set, test: set,
       origin: "random")
+  }
+}
+
+/// How long this process has been running.
+private enum ProcessAge {
+  /// Seconds since the system started it, as Linux tells to a hundredth; nil where it does not.
+  static var seconds: Double? {
+    guard let text = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
+      // The name, in parentheses, may hold anything.
+      let fields = text.lastIndex(of: ")").map({ text[$0...].split(separator: " ") }), fields.count > 20,
+      let start = Double(fields[20])
+    else { return nil }
+    var now = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &now)
+    let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
+    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 - start / ticks
   }
 }

@@ -68,10 +68,12 @@ public struct TrainingRun {
 
   /// Trains, captures and summarises, keeping the manifest up to date.
   private func work(_ command: [String], _ shouldStop: () -> Bool, isResumed: Bool) throws -> RunSummary? {
-    let step = setup.configuration.step(setup.network, setup.dataset)
+    let stepper = setup.configuration.stepper(setup.network, setup.dataset, setup.computing) { [report] in
+      report(.note($0))
+    }
     let planner = setup.configuration.planner(setup.dataset.source.training, setup.streams)
     let origin = try Checkpoint.Origin(setup)
-    let checkpoint = isResumed ? try restore(step, planner, origin) : nil
+    let checkpoint = isResumed ? try restore(stepper.step, planner, origin) : nil
     if isResumed { report(.started(directory: run.path)) }
 
     var manifest = Manifest(setup)
@@ -82,7 +84,7 @@ public struct TrainingRun {
     defer { events.end(manifest.state) }
     do {
       announce(manifest)
-      let loop = try TrainingLoop(step, planner, observers: observers(events, origin))
+      let loop = try TrainingLoop(stepper, planner, observers: observers(events, origin))
       if let checkpoint { loop.resume(at: checkpoint.position, lossSum: checkpoint.lossSum) }
       // A signal may also come after the last step, while captures are made.
       guard try loop.run(until: shouldStop) == .finished, !shouldStop(),
@@ -131,7 +133,7 @@ public struct TrainingRun {
 
   private func announce(_ manifest: Manifest) {
     let (configuration, source) = (setup.configuration, setup.dataset.source)
-    for note in source.notes { report(.note(note)) }
+    for note in source.notes + setup.computing.notes { report(.note(note)) }
     report(
       .note(
         "\(configuration.model.name) (\(manifest.parameterCount) parameters), \(source.name) "

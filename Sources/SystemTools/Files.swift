@@ -1,5 +1,6 @@
 import Foundation
 import Problems
+import Synchronization
 
 /// What the system would not do with a file.
 public struct FileError: CodedError, Equatable {
@@ -31,6 +32,9 @@ public struct FileError: CodedError, Equatable {
 
 /// Files that are written whole or not at all.
 public enum Files {
+  /// Of a temporary file, so that threads that write the same file do not disturb each other.
+  private static let number = Atomic(0)
+
   /// Writes chunks one after another: to a temporary file beside `path`, which is synced and then renamed over it, so
   /// that whoever opens `path` sees the old file or the whole new one.
   ///
@@ -45,7 +49,7 @@ public enum Files {
       defer { close(descriptor) }
       return try write(chunks, to: descriptor, path)
     }
-    let temporary = "\(place.path).partial-\(getpid())"
+    let temporary = "\(place.path).partial-\(getpid())-\(number.wrappingAdd(1, ordering: .relaxed).newValue)"
     func failure(_ action: String) -> FileError {
       let error = FileError(path, action, errno)
       unlink(temporary)

@@ -58,12 +58,25 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
   /// One device of each kind that can be used here, the CPU first.
   public static var kinds: [Device] { Engine.cudaDeviceCount > 0 ? [.cpu, .cuda(0)] : [.cpu] }
 
-  /// The most bytes that tensors on this device have had at a time; nil on the CPU, where nobody counts them.
-  public func peakBytes() throws -> Int? {
+  /// The most bytes that tensors on this device have had at a time, and that were taken from the device for them and
+  /// for recorded graphs; nil on the CPU, where nobody counts them.
+  public func peakBytes() throws -> (tensors: Int, reserved: Int)? {
     guard self != .cpu else { return nil }
-    var bytes: Int64 = 0
-    try check(ct_cuda_peak_bytes(encoded, &bytes), "peak_bytes", ["\(self)"])
-    return Int(bytes)
+    var (tensors, reserved): (Int64, Int64) = (0, 0)
+    try check(ct_cuda_peak_bytes(encoded, &tensors, &reserved), "peak_bytes", ["\(self)"])
+    return (Int(tensors), Int(reserved))
+  }
+
+  /// The driver's handle (CUstream) of the stream that this thread queues on, for kernels of one's own.
+  public func unsafeStream() throws -> UnsafeMutableRawPointer? {
+    var stream: UnsafeMutableRawPointer?
+    try check(ct_stream_handle(encoded, &stream), "stream", ["\(self)"])
+    return stream
+  }
+
+  /// Makes this the device of the calling thread, for kernels that name none; does nothing on the CPU.
+  public func makeCurrent() throws {
+    if case .cuda = self { try check(ct_cuda_make_current(encoded), "set_device", ["\(self)"]) }
   }
 
   /// Waits until all work queued on the device is done; returns at once on the CPU.
@@ -90,6 +103,15 @@ public enum Engine {
     guard (try? check(ct_build_configuration(&text), "configuration")) != nil, let text else { return "" }
     defer { ct_string_free(text) }
     return String(cString: text)
+  }
+
+  /// The directory of libtorch's libraries.
+  public static var libraryDirectory: String? {
+    var text: UnsafeMutablePointer<CChar>?
+    guard (try? check(ct_library_path(&text), "library_path")) != nil, let text else { return nil }
+    defer { ct_string_free(text) }
+    let path = String(cString: text)
+    return path.lastIndex(of: "/").map { String(path[..<$0]) }
   }
 
   /// Threads that an operator may use.

@@ -46,11 +46,11 @@ extension Tensor {
     return made.map { Tensor(owning: $0!) }
   }
 
-  /// A CPU tensor whose elements are whatever was there.
+  /// A tensor whose elements are whatever was there.
   public static func uninitialized(
-    _ shape: [Int], dtype: DType = .float32, layout: MemoryFormat = .contiguous
+    _ shape: [Int], dtype: DType = .float32, layout: MemoryFormat = .contiguous, device: Device = .cpu
   ) -> Tensor {
-    Ops.empty(.ints(shape), .dtype(dtype), .none, .device(.cpu), .none, .memoryFormat(layout))
+    Ops.empty(.ints(shape), .dtype(dtype), .none, .device(device), .none, .memoryFormat(layout))
   }
 
   /// The integers 0 ..< end.

@@ -3,6 +3,7 @@ private enum Ops {
   static let toDevice = Operator("aten::to", "device")
   static let contiguous = Operator("aten::contiguous")
   static let clone = Operator("aten::clone")
+  static let view = Operator("aten::view", "dtype")
   static let detach = Operator("aten::detach")
   static let permute = Operator("aten::permute")
   static let transpose = Operator("aten::transpose", "int")
@@ -27,6 +28,9 @@ extension Tensor {
   public func to(_ device: Device) -> Tensor {
     Ops.toDevice(.tensor(self), .device(device), .dtype(dtype))
   }
+  /// The same bytes as elements of another type, in the last dimension as many more or fewer as these are smaller or
+  /// larger. Shares the elements.
+  public func viewed(as dtype: DType) -> Tensor { Ops.view(.tensor(self), .dtype(dtype)) }
   /// The same numbers laid out as `format` says; itself if they are.
   public func contiguous(_ format: MemoryFormat = .contiguous) -> Tensor {
     Ops.contiguous(.tensor(self), .memoryFormat(format))

@@ -68,6 +68,19 @@ public struct Tensor: Sendable {
   /// The same for all copies of this value, and for no other that lives.
   public var identity: ObjectIdentifier { ObjectIdentifier(reference) }
 
+  /// How often elements of any of some tensors were changed in place by libtorch's operators: as long as it stays the
+  /// same, nothing but kernels of one's own has changed them.
+  ///
+  /// - Throws: `TorchError` if one of them has failed.
+  public static func changes(of tensors: [Tensor]) throws -> Int {
+    let handles: [ct_tensor?] = try tensors.map { try $0.checkedHandle() }
+    var count: Int64 = 0
+    try withExtendedLifetime(tensors) {
+      try check(ct_tensors_changes(handles, handles.count, &count), "changes")
+    }
+    return Int(count)
+  }
+
   /// Whether both name the same elements.
   public func sharesStorage(with other: Tensor) -> Bool {
     failure == nil && other.failure == nil && ct_tensor_shares_storage(handle, other.handle)
@@ -107,6 +120,13 @@ public struct Tensor: Sendable {
     self.init(owning: made!)
   }
 
+  /// Overwrites the elements, which all copies share, with bytes in the host's order; does not wait for the device.
+  ///
+  /// - Throws: `TorchError` if there are more or fewer bytes, or the tensor is not contiguous.
+  public func overwrite(_ bytes: UnsafeRawBufferPointer) throws {
+    try check(ct_tensor_overwrite(checkedHandle(), bytes.baseAddress, bytes.count), "overwrite", [summary])
+  }
+
   /// The elements in row-major order, converted to `Element` where the type differs.
   ///
   /// Waits for the device.
@@ -138,6 +158,11 @@ public struct Tensor: Sendable {
     guard device == .cpu else {
       throw TorchError(operation: "address", arguments: [summary], reason: "the tensor is not on the CPU")
     }
+    return try unsafeDeviceAddress()
+  }
+
+  /// Address of the first element on the tensor's own device, for its kernels; otherwise as ``unsafeAddress()``.
+  public func unsafeDeviceAddress() throws -> UnsafeMutableRawPointer {
     var address: UnsafeMutableRawPointer?
     try check(ct_tensor_address(checkedHandle(), &address), "address", [summary])
     guard let address else {

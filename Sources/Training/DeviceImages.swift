@@ -83,8 +83,10 @@ extension Normalization {
 
 /// A normalisation whose numbers are on a device.
 public struct PlacedNormalization: Sendable {
-  fileprivate let scale: Tensor
-  fileprivate let shift: Tensor
+  /// What bytes are multiplied by, one a channel.
+  let scale: Tensor
+  /// What is added then, one a channel.
+  let shift: Tensor
 
   /// N×H×W×C bytes to N×C×H×W numbers in `float32`, channels-last in memory.
   public func callAsFunction(_ images: Tensor) -> Tensor {

@@ -95,18 +95,32 @@ extension Network {
       throw Problem(.unseenLayers, "layers", "the layers of a TorchScript module cannot be seen.")
     }
     let total = source.batches.last?.upperBound ?? 0
+    // What goes to the CPU batch by batch cannot be recorded.
+    let recorded = tokens == nil ? recorder(for: source, statistics, probes) : nil
     let parts = try source.batches.map { batch in
       progress(Double(batch.lowerBound) / Double(total))
       return try checkingErrors {
         try withoutGradients {
           let images = source.read(self, batch).to(dtype)
-          return try tokens.map { seen($0, images, probes) } ?? seen(images, statistics, probes)
+          if let tokens { return seen(tokens, images, probes) }
+          return try recorded?(images) ?? seen(images, statistics, probes)
         }
       }
     }
     progress(1)
     return try Activations(joining: parts)
   }
+
+  /// What records passes, where there are enough batches to gain by it.
+  private func recorder(for source: ImageSource, _ statistics: BatchStatistics, _ probes: Set<Probe>)
+    -> RecordedForward?
+  {
+    guard let recorder, source.batches.count >= Self.fewestRecorded else { return nil }
+    return RecordedForward(recorder) { try seen($0, statistics, probes) }
+  }
+
+  /// A recording takes as long as some passes.
+  private static var fewestRecorded: Int { 6 }
 
   /// Reads a source without the network seeing it.
   ///

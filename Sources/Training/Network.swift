@@ -11,10 +11,22 @@ public struct Network {
   public let normalization: Normalization
   /// Type of activations and matrix products.
   public let dtype: DType
+  /// What records passes of many batches; nil computes each as it is.
+  let recorder: (any Recorder)?
   private let placed: PlacedNormalization
 
   /// A network for images that are normalised so.
-  public init(_ model: any Classifier, _ normalization: Normalization, dtype: DType = .float32) {
+  ///
+  /// - Parameters:
+  ///   - model: the network.
+  ///   - normalization: of the images' bytes.
+  ///   - dtype: of activations and matrix products.
+  ///   - recorder: of its device, if evaluation and captures are to be recorded and replayed.
+  public init(
+    _ model: any Classifier, _ normalization: Normalization, dtype: DType = .float32,
+    recorder: (any Recorder)? = nil
+  ) {
+    self.recorder = recorder
     self.model = model
     self.normalization = normalization
     self.dtype = dtype

@@ -42,8 +42,9 @@ public final class StepInputs {
   public let batchSize: Int
   /// Of the step that they were filled for last.
   public private(set) var shape = Shape()
-  /// Places of images, then tops, starts and signs, then partners, then edges of boxes: 9·N.
-  private let integers: Tensor
+  /// All of it: places of images, then tops, starts and signs, then partners, then edges of boxes, 9·N integers; then, in
+  /// their own types, λ, the learning rate and the number.
+  private let words: Tensor
   /// λ, N in `float32`.
   private let lambdas: Tensor
   /// Learning rate and number.
@@ -61,10 +62,16 @@ public final class StepInputs {
   /// - Throws: `TorchError` if there is no memory for it.
   public init(batchSize: Int, device: Device) throws {
     self.batchSize = batchSize
-    integers = try Tensor.zeros([9 * batchSize], dtype: .int64, device: device).checked()
-    lambdas = try Tensor.zeros([batchSize], device: device).checked()
-    scalars = StepScalars(device: device)
-    let all = integers
+    let ofLambdas = (batchSize + 1) / 2
+    words = try Tensor.zeros([9 * batchSize + ofLambdas + 2], dtype: .int64, device: device).checked()
+    let all = words
+    func rest(_ first: Int, _ count: Int, _ dtype: DType) -> Tensor {
+      all.narrowed(9 * batchSize + first..<9 * batchSize + first + count).viewed(as: dtype)
+    }
+    lambdas = rest(0, ofLambdas, .float32).narrowed(0..<batchSize)
+    scalars = StepScalars(
+      learningRate: rest(ofLambdas, 1, StepScalars.rateType(on: device)).selected(0),
+      number: rest(ofLambdas + 1, 1, .float32).selected(0))
     func part(_ first: Int, _ count: Int) -> Tensor {
       all.narrowed(first * batchSize..<(first + count) * batchSize)
     }
@@ -88,14 +95,23 @@ public final class StepInputs {
     let nothing = [Int](repeating: 0, count: batchSize)
     let crops = numbers.crops.map { $0.tops + $0.starts + $0.signs } ?? nothing + nothing + nothing
     let edges = numbers.mixing?.boxes.map(MixingPlan.edges) ?? nothing + nothing + nothing + nothing
-    let values = numbers.images + crops + (numbers.mixing?.partners ?? nothing) + edges
-    let device = integers.device
-    // One copy for all of them: each costs as much as a small operator.
-    try integers.assign(Tensor(values, device: device))
-    if let mixing = numbers.mixing {
-      try lambdas.assign(Tensor(mixing.lambdas.map(Float.init), device: device))
+    var values = numbers.images + crops + (numbers.mixing?.partners ?? nothing) + edges
+    var floats = numbers.mixing?.lambdas.map(Float.init) ?? []
+    floats += [Float](repeating: 0, count: batchSize + batchSize % 2 - floats.count)
+    func append(_ low: UInt32, _ high: UInt32) {
+      values.append(Int(truncatingIfNeeded: UInt64(low) | UInt64(high) << 32))
     }
-    try scalars.fill(learningRate: numbers.learningRate, number: numbers.number)
+    for index in stride(from: 0, to: floats.count, by: 2) {
+      append(floats[index].bitPattern, floats[index + 1].bitPattern)
+    }
+    if scalars.learningRate.dtype == .float64 {
+      values.append(Int(truncatingIfNeeded: numbers.learningRate.bitPattern))
+    } else {
+      append(Float(numbers.learningRate).bitPattern, 0)
+    }
+    append(Float(numbers.number).bitPattern, 0)
+    // One copy for all of them: each costs as much as a small operator.
+    try values.withUnsafeBytes { try words.overwrite($0) }
     shape = Shape(
       isCropped: numbers.crops != nil, isMixed: numbers.mixing != nil, isCut: numbers.mixing?.boxes != nil,
       layer: numbers.layer)

@@ -49,35 +49,36 @@ public final class TrainingLoop {
   }
 
   /// What is taken again and again.
-  public let step: TrainingStep
+  public var step: TrainingStep { stepper.step }
+  private let stepper: any Stepper
   /// What draws the numbers of each step.
   public let planner: StepPlanner
   private let inputs: StepInputs
   private let observers: [any Observer]
   /// How far it is.
   public private(set) var position = Position()
-  private var losses = LossRecord()
-
-  /// Losses wait on the device until there are so many: reading one waits for it.
-  private static let mostUnread = 10
+  private var losses: LossRecord
 
   /// A loop at the start of training.
   ///
   /// - Throws: `Problem` for batches that are empty, larger than there are images, or that the step's parts do not
   ///   divide; `TorchError` if there is no memory for a step's numbers.
-  public init(_ step: TrainingStep, _ planner: StepPlanner, observers: [any Observer] = []) throws {
-    guard (1...max(1, planner.imageCount)).contains(planner.batchSize), planner.batchSize % step.parts == 0
+  public init(_ stepper: any Stepper, _ planner: StepPlanner, observers: [any Observer] = []) throws {
+    let parts = stepper.step.parts
+    guard (1...max(1, planner.imageCount)).contains(planner.batchSize), planner.batchSize % parts == 0
     else {
       throw Problem(
         .batchTooLarge, "batch_size",
         "batches of \(planner.batchSize) images cannot be drawn from \(planner.imageCount), or taken in "
-          + "\(step.parts) parts.",
-        choices: ["\(max(step.parts, planner.imageCount / 2 / step.parts * step.parts))"])
+          + "\(parts) parts.",
+        choices: ["\(max(parts, planner.imageCount / 2 / parts * parts))"])
     }
-    self.step = step
+    self.stepper = stepper
     self.planner = planner
     self.observers = observers
-    inputs = try StepInputs(batchSize: planner.batchSize, device: step.network.variables.device)
+    let device = stepper.network.variables.device
+    inputs = try StepInputs(batchSize: planner.batchSize, device: device)
+    losses = try LossRecord(on: device)
   }
 
   /// Goes on from a place within training.
@@ -87,7 +88,7 @@ public final class TrainingLoop {
   ///   - lossSum: of the steps of its epoch.
   public func resume(at position: Position, lossSum: Double) {
     self.position = position
-    losses = LossRecord(sum: lossSum)
+    losses.begin(sum: lossSum)
   }
 
   /// Steps done, of all epochs.
@@ -105,9 +106,9 @@ public final class TrainingLoop {
       let order = planner.order(epoch: position.epoch)
       while position.step < planner.stepsPerEpoch {
         try inputs.fill(planner.numbers(order, epoch: position.epoch, step: position.step))
-        losses.append(try step(inputs))
+        try losses.append(stepper(inputs))
         position.step += 1
-        if losses.unread >= Self.mostUnread || position.step == planner.stepsPerEpoch { try readLosses() }
+        if losses.isFull || position.step == planner.stepsPerEpoch { try readLosses() }
         if shouldStop() {
           for observer in observers { try observer.willStop(self) }
           return .interrupted
@@ -133,7 +134,7 @@ public final class TrainingLoop {
       classifierCosineDeviation: convergence.cosineDeviation)
     for observer in observers { try observer.measure(&row, self) }
     position = Position(epoch: row.epoch)
-    losses = LossRecord()
+    losses.begin()
     for observer in observers { try observer.didFinishEpoch(row, self) }
   }
 
@@ -162,22 +163,37 @@ public final class TrainingLoop {
   }
 }
 
-/// The losses of an epoch: a sum, and the last few, still on the device.
+/// The losses of an epoch: a sum, and the last few, still on the device, where each has a place that does not move.
 private struct LossRecord {
   private(set) var sum = 0.0
-  private var pending: [Tensor] = []
+  private(set) var unread = 0
+  private let places: Tensor
 
-  init(sum: Double = 0) { self.sum = sum }
+  /// Losses wait on the device until there are so many: reading one waits for it.
+  private static let capacity = 10
 
-  var unread: Int { pending.count }
+  init(on device: Device) throws { places = try Tensor.zeros([Self.capacity], device: device).checked() }
 
-  mutating func append(_ loss: Tensor) { pending.append(loss) }
+  /// Whether they have to be read before there are more.
+  var isFull: Bool { unread == Self.capacity }
+
+  /// Starts an epoch, or goes on with one.
+  mutating func begin(sum: Double = 0) {
+    self.sum = sum
+    unread = 0
+  }
+
+  /// Keeps a loss, which may be overwritten afterwards.
+  mutating func append(_ loss: Tensor) throws {
+    try places.selected(unread).assign(loss)
+    unread += 1
+  }
 
   /// Reads the last few and adds them to the sum.
   mutating func read() throws -> [Double] {
-    guard !pending.isEmpty else { return [] }
-    let values = try Tensor.stacked(pending).array(Double.self)
-    pending = []
+    guard unread > 0 else { return [] }
+    let values = try places.narrowed(0..<unread).array(Double.self)
+    unread = 0
     for value in values { sum += value }
     return values
   }

@@ -44,8 +44,33 @@ public struct BatchAssembly: Sendable {
     self.dtype = dtype
   }
 
-  /// The batch of a step's numbers.
-  public func callAsFunction(_ inputs: StepInputs) -> Batch {
+  /// The batch of a step's numbers, by a kernel where there is one.
+  ///
+  /// - Throws: `TorchError` if a kernel fails.
+  public func callAsFunction(_ inputs: StepInputs, _ kernels: any KernelBackend = LibtorchKernels()) throws
+    -> Batch
+  {
+    guard let made = try kernels.assemble(request(inputs)) else { return assembled(inputs) }
+    return Batch(images: made.images, targets: made.targets, alteration: alteration(inputs))
+  }
+
+  private func request(_ inputs: StepInputs) -> BatchRequest {
+    let mixing = inputs.mixing
+    return BatchRequest(
+      images: images, targets: targets, places: inputs.images,
+      crops: inputs.shape.isCropped && cropFlip != nil ? inputs.crops : nil, padding: cropFlip?.padding ?? 0,
+      scale: normalization.scale, shift: normalization.shift, lambdas: mixing?.lambdas,
+      partners: mixing?.partners, boxes: mixing?.boxes, mixesImages: inputs.shape.layer == 0, dtype: dtype)
+  }
+
+  /// How the network mixes at a layer; nil where images are mixed, or nothing is.
+  private func alteration(_ inputs: StepInputs) -> Alteration? {
+    guard let mixing = inputs.mixing, inputs.shape.layer > 0 else { return nil }
+    return Alteration(layer: inputs.shape.layer) { mixing.mix($0) }
+  }
+
+  /// By libtorch's operators.
+  private func assembled(_ inputs: StepInputs) -> Batch {
     var chosen = images.indexSelected(inputs.images)
     var targets = targets.indexSelected(inputs.images)
     if let cropFlip, inputs.shape.isCropped { chosen = cropFlip(chosen, inputs.crops) }
@@ -54,18 +79,15 @@ public struct BatchAssembly: Sendable {
       return Batch(images: normalized.to(dtype), targets: targets, alteration: nil)
     }
     targets = mixing.mix(targets)
-    guard inputs.shape.layer > 0 else {
-      return Batch(images: mixing.mix(images: normalized).to(dtype), targets: targets, alteration: nil)
-    }
-    let alteration = Alteration(layer: inputs.shape.layer) { mixing.mix($0) }
-    return Batch(images: normalized.to(dtype), targets: targets, alteration: alteration)
+    let images = inputs.shape.layer > 0 ? normalized : mixing.mix(images: normalized)
+    return Batch(images: images.to(dtype), targets: targets, alteration: alteration(inputs))
   }
 }
 
 /// One training step: batch assembly, forward, loss, backward and update, and nothing that waits for the device.
 ///
 /// It is a function of its inputs and of what it trains. Whoever trains, times or records steps runs this one.
-public final class TrainingStep {
+public final class TrainingStep: Stepper {
   /// What is trained.
   public let network: any Classifier
   /// How it is trained.
@@ -76,6 +98,9 @@ public final class TrainingStep {
   let dtype: DType
   /// Parts of a batch that go through the network one after another.
   let parts: Int
+
+  /// Itself.
+  public var step: TrainingStep { self }
 
   /// A step of a network.
   ///
@@ -105,28 +130,39 @@ public final class TrainingStep {
   ///
   /// - Throws: `TorchError` of the first operator that failed.
   public func callAsFunction(_ inputs: StepInputs) throws -> Tensor {
-    let loss = try checkingErrors { try run(inputs) }
+    try prepare()
+    let loss = try queue(inputs)
     optimizer.countStep()
     return loss
   }
+
+  /// What must be done before a step is replayed, and is no part of a recording.
+  func prepare() throws { try network.variables.prepareStep() }
+
+  /// What happens on the device, and nothing else, so that it can be recorded; gives the mean loss.
+  func queue(_ inputs: StepInputs) throws -> Tensor { try checkingErrors { try run(inputs) } }
+
+  /// Forgets a step that was not taken to its end.
+  func discardGradients() throws { try network.variables.discardGradients() }
 
   /// The batch of a step, which is then not taken.
   ///
   /// - Throws: `TorchError` of the first operator that failed.
   public func prepared(_ inputs: StepInputs) throws -> BatchAssembly.Batch {
-    try checkingErrors { batches(inputs) }
+    try checkingErrors { try batches(inputs, network.variables.kernels) }
   }
 
-  /// What happens on the device.
   private func run(_ inputs: StepInputs) throws -> Tensor {
-    let batch = batches(inputs)
+    let kernels = network.variables.kernels
+    let batch = try batches(inputs, kernels)
     let size = inputs.batchSize / parts
     var mean: Tensor?
     for part in 0..<parts {
       let range = part * size..<(part + 1) * size
-      let loss = try network.variables.computing(in: dtype) {
+      // Of several parts gradients are summed in `float32`.
+      let loss = try network.variables.computing(in: dtype, leavingGradients: parts == 1) {
         let logits = network(batch.images.narrowed(range), .updating, batch.alteration).logits
-        let loss = self.loss(logits, batch.targets.narrowed(range)) * (1 / Double(parts))
+        let loss = self.loss(logits, batch.targets.narrowed(range), kernels) * (1 / Double(parts))
         try loss.backward()
         return loss
       }

@@ -175,6 +175,8 @@ extension BenchmarkReport {
       format: "%.0f images/s (step %.1f ms; %.1f to %.1f over %d steps; input %.1f %%), %.0f MB at most",
       imagesPerSecond, 1e3 * stepSeconds.median, 1e3 * stepSeconds.min, 1e3 * stepSeconds.max, steps,
       100 * inputShare, Double(peakDeviceMemoryBytes ?? peakMemoryBytes) / 1e6)
-    return "\(speed)\n\(model), \(precision), \(device), \(threads) threads, batch \(batchSize)"
+    let recorded = isRecorded == true ? ", steps recorded" : ""
+    let conditions = "\(model), \(precision), \(device), \(threads) threads, batch \(batchSize)\(recorded)"
+    return ([speed, conditions] + (notes ?? [])).joined(separator: "\n")
   }
 }

@@ -35,7 +35,7 @@ struct DoctorCommand: ParsableCommand {
         Check(
           name: "device",
           finding: "\(report.device) (\(devices)), \(report.precision), \(report.threads) threads"),
-      ]
+      ] + (report.notes ?? []).map { Check(name: "kernels", finding: $0) }
     }
     checks += Self.checks("fashion-mnist") {
       let place = try FashionMNIST.locate()

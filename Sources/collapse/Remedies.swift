@@ -131,7 +131,16 @@ extension Problem {
         "device auto takes what is there (--device auto, or device: auto in the run's config.yaml);",
         "collapse doctor shows what that is.",
       ]
-    case .outOfMemory: return ["Try smaller batches: --set batch_size=…, evaluation.batch_size=…"]
+    case .noCompiler:
+      return [
+        "NVRTC comes with PyTorch's CUDA build (nvidia-cuda-nvrtc); COLLAPSE_NVRTC names another libnvrtc.so;",
+        "or go on without: --set engine.kernels=off",
+      ]
+    case .outOfMemory:
+      return [
+        "Take each batch in parts, for the same step but for batch statistics: --set gradient_accumulation=2 (4, …);",
+        "or try smaller batches: --set batch_size=…, --set evaluation.batch_size=…",
+      ]
     case .missingWorker: return ["make build makes it beside collapse."]
     case .missingEngine, .unfitEngine: return EngineLocation.remedies
     case .otherEngine:

@@ -73,7 +73,7 @@ extension ProblemCode {
       .missingDataPlace, .missingIDXFile,
       .unreadableData, .cannotUnpack, .unwritableCache, .notARun, .nothingToReport, .noWeights, .noCapture,
       .missingCapture, .missingTrajectories, .missingArraySource, .missingWorker, .missingEngine, .toolFailed,
-      .noPythonPackage:
+      .noPythonPackage, .noCompiler:
       .missing
     case .unwritableFile, .unwrittenCheckpoint, .diverged, .allDiverged, .outOfMemory, .engineFailed,
       .workerEnded,

@@ -4,6 +4,9 @@ import Torch
 
 @testable import NN
 
+/// Where layers of these tests would be.
+private func scope() throws -> Scope { try Variables(seed: 0).root }
+
 /// The kernel for attention against libtorch's operators.
 @Suite struct AttentionTests {
   struct Case: CustomTestStringConvertible {
@@ -39,7 +42,7 @@ import Torch
 
   @Test(arguments: cases, [DType.float32, .bfloat16]) func agrees(options: Case, dtype: DType) throws {
     let found = try Self.outcome(options, dtype, rounded: dtype) {
-      try #require(FusedAttention($0, heads: options.heads)).run()
+      try #require(FusedAttention($0, heads: options.heads)).run()[0]
     }
     let expected = try Self.outcome(options, .float64, rounded: dtype) {
       plainAttention($0, heads: options.heads)
@@ -81,15 +84,17 @@ import Torch
     #expect(FusedAttention(try input([4, 96]), heads: 2) == nil)
     let x = try input([2, 4, 72])
     #expect(
-      try NormActivationTests.difference(attention(x, heads: 2), plainAttention(x, heads: 2)) == 0)
-    #expect(throws: TorchError.self) { try checkingErrors { attention(x.reshaped([7]), heads: 2) } }
+      try NormActivationTests.difference(scope().attention(x, heads: 2), plainAttention(x, heads: 2)) == 0)
+    #expect(throws: TorchError.self) {
+      try checkingErrors { try scope().attention(x.reshaped([7]), heads: 2) }
+    }
   }
 
   /// What is not a number reaches all tokens of its image, and no other.
   @Test func keepsNaN() throws {
     var values = [Float](repeating: 0.5, count: 2 * 3 * 48)
     values[5] = .nan
-    let output = attention(Tensor(values, shape: [2, 3, 48]), heads: 1)
+    let output = try scope().attention(Tensor(values, shape: [2, 3, 48]), heads: 1)
     let found = try output.array(Float.self)
     #expect(found[0..<16].allSatisfy(\.isNaN) && found[48...].allSatisfy { $0 == 0.5 })
   }
@@ -97,7 +102,7 @@ import Torch
   @Test func freesEverything() throws {
     let options = Case(tokens: 5, heads: 1, size: 16)
     func step() throws {
-      _ = try Self.outcome(options, .float32, rounded: .float32) { attention($0, heads: 1) }
+      _ = try Self.outcome(options, .float32, rounded: .float32) { try! scope().attention($0, heads: 1) }
     }
     try step()
     let before = Engine.liveTensorCount

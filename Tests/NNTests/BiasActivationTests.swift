@@ -27,7 +27,7 @@ import Torch
     let spread = Tensor.normal([5, 300, 32], standardDeviation: 4, generator: try Generator(seed: 1))
     let x = spread.to(dtype).requiringGradient()
     let seed = Tensor.normal([5, 300, 32], generator: try Generator(seed: 2)).to(dtype)
-    let y = try #require(layer.biasGelu(x))
+    let y = try #require(FusedBiasGelu(x, layer.bias)).run()[0]
     try y.backward(seed: seed)
     let found = try [y.detached(), #require(x.gradient), #require(layer.bias.gradient)]
     #expect(y.dtype == dtype && found[1].dtype == dtype && found[2].dtype == .float32)
@@ -44,7 +44,7 @@ import Torch
     let values = (0..<1600).map { Float($0 - 800) / 50 } + [0, -0.0, 1e-20, -1e-20, 100, -100, 3e38, -3e38]
     let padded = values + [Float](repeating: 0, count: 8)
     let x = Tensor(padded, shape: [101, 16])
-    let found = try #require(layer.biasGelu(x)).array(Double.self)
+    let found = try #require(FusedBiasGelu(x, layer.bias)).run()[0].array(Double.self)
     let exact = try x.to(.float64).gelu().array(Double.self)
     for (index, value) in padded.enumerated() {
       // Far below zero there is nothing left, however large the value.
@@ -52,7 +52,7 @@ import Torch
       #expect(abs(found[index] - exact[index]) <= limit, "gelu(\(value))")
     }
     let leaf = x.clone().requiringGradient()
-    try #require(layer.biasGelu(leaf)).backward(seed: Tensor.ones([101, 16]))
+    try #require(FusedBiasGelu(leaf, layer.bias)).run()[0].backward(seed: Tensor.ones([101, 16]))
     let slopes = try #require(leaf.gradient).array(Double.self)
     let plain = x.to(.float64).requiringGradient()
     try plain.gelu().backward(seed: Tensor.ones([101, 16], dtype: .float64))
@@ -61,18 +61,23 @@ import Torch
       #expect(abs(slopes[index] - expected[index]) <= 1e-6, "gelu′(\(value))")
     }
     #expect(zip(padded, slopes).allSatisfy { abs($0) < 1e30 || $1 == ($0 > 0 ? 1 : 0) })
-    let odd = try #require(layer.biasGelu(Tensor([Float](repeating: .nan, count: 16), shape: [1, 16])))
+    let odd = try #require(
+      FusedBiasGelu(Tensor([Float](repeating: .nan, count: 16), shape: [1, 16]), layer.bias)
+    ).run()[0]
     #expect(try odd.array(Float.self).allSatisfy(\.isNaN))
     let infinite = Tensor([Float](repeating: .infinity, count: 16), shape: [1, 16])
-    #expect(try #require(layer.biasGelu(infinite)).array(Float.self).allSatisfy { $0 == .infinity })
+    #expect(
+      try #require(FusedBiasGelu(infinite, layer.bias)).run()[0].array(Float.self).allSatisfy {
+        $0 == .infinity
+      })
   }
 
   @Test func leavesTheRestToLibtorch() throws {
     let layer = try Self.layer(24)
-    #expect(try Self.layer(16).biasGelu(Tensor.zeros([2, 24])) == nil)
-    #expect(layer.biasGelu(Tensor.zeros([2, 24])) == nil, "not a multiple of 16")
-    #expect(try Self.layer(16).biasGelu(Tensor.zeros([2, 16]).to(.float64)) == nil)
-    #expect(try Self.layer(16).biasGelu(Tensor.zeros([16, 2]).transposed()) == nil)
+    #expect(FusedBiasGelu(Tensor.zeros([2, 24]), try Self.layer(16).bias) == nil)
+    #expect(FusedBiasGelu(Tensor.zeros([2, 24]), layer.bias) == nil, "not a multiple of 16")
+    #expect(FusedBiasGelu(Tensor.zeros([2, 16]).to(.float64), try Self.layer(16).bias) == nil)
+    #expect(FusedBiasGelu(Tensor.zeros([16, 2]).transposed(), try Self.layer(16).bias) == nil)
     let x = Tensor.normal([3, 4], generator: try Generator(seed: 5))
     for channels in [16, 24] {
       let layer = try Self.layer(channels)
@@ -84,7 +89,7 @@ import Torch
   @Test func isDifferentiatedOnce() throws {
     let layer = try Self.layer(16)
     let x = Tensor.normal([3, 16], generator: try Generator(seed: 5)).requiringGradient()
-    func loss() throws -> Tensor { try #require(layer.biasGelu(x)).sum() }
+    func loss() throws -> Tensor { try #require(FusedBiasGelu(x, layer.bias)).run()[0].sum() }
     #expect {
       try gradients(of: [loss()], withRespectTo: [x], createGraph: true)
     } throws: { "\($0)".contains("cannot be differentiated again") }

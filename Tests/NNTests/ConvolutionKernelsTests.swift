@@ -50,7 +50,7 @@ import Torch
     let plain = exact[0].conv2d(exact[1], stride: options.stride, padding: options.padding)
     let seed = try normal(plain.shape, 2)
     try plain.backward(seed: seed.to(.float64))
-    let own = try #require(layer.own(x, choice))
+    let own = try #require(FilteredConvolution(layer, x, choice)).run()[0]
     // Not channels-last, as a gradient may come.
     try own.backward(seed: seed.contiguous())
     #expect(own.isContiguous(.channelsLast))
@@ -96,7 +96,7 @@ import Torch
     let options = Case(images: 11, size: (9, 6))
     let layer = try Self.layer(options)
     let x = try Self.images(options)
-    let together = try #require(layer.own(x, Self.choice(filters: true))).detached()
+    let together = try #require(FilteredConvolution(layer, x, Self.choice(filters: true))).run()[0].detached()
     for (threads, first) in [(1, 5), (2, 7), (3, 0)] {
       let some = x.narrowed(first..<first + 3).contiguous(.channelsLast)
       let shape = ck_convolution(
@@ -120,7 +120,7 @@ import Torch
     var values = try Self.images(options).array(Float.self)
     values[0] = .nan
     let x = Tensor(values, shape: [2, 16, 12, 12]).contiguous(.channelsLast)
-    let y = try #require(layer.own(x, Self.choice(filters: true))).detached()
+    let y = try #require(FilteredConvolution(layer, x, Self.choice(filters: true))).run()[0].detached()
     let isNumber = try y.array(Float.self).map { $0.isNaN ? 0 : 1 }
     #expect(isNumber[0] == 0 && isNumber[8 * 12 + 8] == 1 && isNumber.suffix(32 * 144).allSatisfy { $0 == 1 })
   }
@@ -128,7 +128,7 @@ import Torch
   /// Where a kernel does not apply or does not pay, libtorch's operators are used.
   @Test func leavesTheRestToLibtorch() throws {
     func takes(_ options: Case, _ x: Tensor, _ choice: ConvolutionChoice) throws -> Bool {
-      try Self.layer(options).own(x, choice) != nil
+      FilteredConvolution(try Self.layer(options), x, choice) != nil
     }
     let x = try Self.normal([2, 16, 8, 8], 1)
     let (sums, filters) = (Self.choice(sums: true), Self.choice(filters: true, filtersWeights: true))

@@ -57,12 +57,13 @@ import Torch
     #expect(!takes(x.to(.bfloat16), weight.to(.bfloat16)) && !takes(x, weight.to(.float64)))
     #expect(try !takes(x.transposed(), Self.normal([2, 3], 2)), "not contiguous")
     let other = try Self.normal([2, 7], 2)
+    let scope = try Variables(seed: 0).root
     withoutGradients {
-      #expect(throws: TorchError.self) { try checkingErrors { linear(x, other) } }
-      #expect(throws: TorchError.self) { try checkingErrors { linear(x.reshaped([-1]), weight) } }
+      #expect(throws: TorchError.self) { try checkingErrors { scope.linear(x, other) } }
+      #expect(throws: TorchError.self) { try checkingErrors { scope.linear(x.reshaped([-1]), weight) } }
     }
     let (halves, narrow) = (x.to(.bfloat16), weight.to(.bfloat16))
-    let found = withoutGradients { linear(halves, narrow) }
+    let found = withoutGradients { scope.linear(halves, narrow) }
     #expect(try NormActivationTests.difference(found, halves.linear(narrow)) == 0)
   }
 }

@@ -90,7 +90,7 @@ typealias Measurement = Records.Measurement
     BenchmarkReport(
       work: .train, model: "wrn-16-2", precision: "bf16", device: "cpu", threads: 2, batchSize: 128,
       stepSeconds: [0.5, 0.25, 1], inputSeconds: [0.125, 0.125, 0.25], peakMemoryBytes: 1 << 30,
-      peakDeviceMemoryBytes: nil),
+      peakDeviceMemory: nil),
   ]
 
   static func object(_ text: String) throws -> [String: Any] {
@@ -235,7 +235,7 @@ typealias Measurement = Records.Measurement
     let report = BenchmarkReport(
       work: .train, model: "m", precision: "fp32", device: "cpu", threads: 1, batchSize: 100,
       stepSeconds: [0.5, 0.25, 1, 0.5], inputSeconds: [0.125, 0.25, 0.125, 0.125], peakMemoryBytes: 1,
-      peakDeviceMemoryBytes: nil)
+      peakDeviceMemory: nil)
     #expect(report.stepSeconds.min == 0.25 && report.stepSeconds.median == 0.5 && report.stepSeconds.max == 1)
     #expect(report.steps == 4 && report.imagesPerSecond == 200 && report.inputShare == 0.25)
   }

@@ -12,7 +12,10 @@ struct LoopFixture {
   let dataset: DeviceDataset
   let network: Network
 
-  init(_ device: Device = .cpu, model: String = "wrn-10-1") throws {
+  init(
+    _ device: Device = .cpu, model: String = "wrn-10-1", dtype: DType = .float32,
+    kernels: (any KernelBackend)? = nil
+  ) throws {
     func set(_ count: Int, seed: UInt64) -> ImageSet {
       let images = SyntheticImages(count: count, seed: seed)
       return ImageSet(
@@ -25,8 +28,9 @@ struct LoopFixture {
       origin: "made")
     dataset = try DeviceDataset(source, on: device)
     let model = try ModelRegistry.make(
-      model, channels: 1, classes: 3, imageSize: ImageSize(height: 12, width: 12), seed: 3, device: device)
-    network = Network(model, source.normalization)
+      model, channels: 1, classes: 3, imageSize: ImageSize(height: 12, width: 12), seed: 3, device: device,
+      kernels: kernels)
+    network = Network(model, source.normalization, dtype: dtype)
   }
 
   var planner: StepPlanner {
@@ -37,11 +41,13 @@ struct LoopFixture {
     return planner
   }
 
-  func step(parts: Int = 1) -> TrainingStep {
+  func step(parts: Int = 1, loss: Loss = .crossEntropy, _ optimizer: (any Optimizer)? = nil) -> TrainingStep {
     let batches = BatchAssembly(
-      dataset.training, classes: 3, normalization: network.normalization, cropFlip: CropFlip(padding: 1))
+      dataset.training, classes: 3, normalization: network.normalization, cropFlip: CropFlip(padding: 1),
+      dtype: network.dtype)
     return TrainingStep(
-      network.model, SGD(network.model.variables, momentum: 0.9, weightDecay: 1e-4), batches, parts: parts)
+      network.model, optimizer ?? SGD(network.model.variables, momentum: 0.9, weightDecay: 1e-4), batches,
+      loss: loss, dtype: network.dtype, parts: parts)
   }
 
   func weights() throws -> [String: Data] {

@@ -7,6 +7,7 @@
 #include "CTorchAutograd.h"
 #include "CTorchDevices.h"
 #include "CTorchGenerators.h"
+#include "CTorchGraphs.h"
 #include "CTorchModules.h"
 #include "CTorchOperators.h"
 #include "CTorchTensors.h"

@@ -12,6 +12,9 @@ extern "C" {
 /// CT_DEVICE. Does not wait for the device.
 ct_error ct_tensor_from_bytes(const void *data, size_t bytes, const int64_t *shape, size_t rank,
                               int32_t dtype, int64_t device, ct_tensor *result);
+/// Overwrites the elements of a contiguous tensor with bytes, of which there must be exactly as many. Does not wait for
+/// the device.
+ct_error ct_tensor_overwrite(ct_tensor tensor, const void *data, size_t bytes);
 /// For each of some tensors another of the same shape, type, layout and device, its elements unwritten.
 ct_error ct_tensors_like(const ct_tensor *tensors, size_t count, ct_tensor *results);
 /// Copies the elements, contiguous and on the CPU, into `data`; `bytes` must be their exact size.
@@ -32,6 +35,9 @@ size_t ct_tensor_element_size(ct_tensor tensor);
 /// Whether two references name the same storage.
 bool ct_tensor_shares_storage(ct_tensor a, ct_tensor b);
 bool ct_tensor_is_contiguous(ct_tensor tensor, int32_t memory_format);
+
+/// How often elements of any of some tensors were changed in place by libtorch's operators, as they count it.
+ct_error ct_tensors_changes(const ct_tensor *tensors, size_t count, int64_t *result);
 
 /// Owned references that this thread has made, less those that it has freed.
 int64_t ct_live_tensors(void);

@@ -21,23 +21,33 @@ struct ConvolutionChoice: Sendable {
     sumsWeights: ck_convolution_weights_pay)
 }
 
-extension Conv2d {
-  /// The convolution with kernels of our own, forward or in its gradients; nil where none is to be used.
-  func own(_ x: Tensor, _ choice: ConvolutionChoice = .fastest) -> Tensor? {
-    guard let kernels = ConvolutionKernels(self, x, choice),
+/// A convolution with kernels of our own, forward or in its gradients.
+struct FilteredConvolution: KernelCall {
+  let inputs: [Tensor]
+  private let kernels: ConvolutionKernels
+
+  /// Nil where none of them is to be used.
+  init?(_ layer: Conv2d, _ x: Tensor, _ choice: ConvolutionChoice) {
+    guard let kernels = ConvolutionKernels(layer, x, choice),
       kernels.filters || recordsGradients && kernels.ofWeights != .libtorch
     else { return nil }
-    let images = x.detached()
-    let wantsInput = x.requiresGradient
-    return differentiable([x, weight]) {
-      failable(1) { [try kernels.convolution(images)] }
-    } backward: { gradients in
-      guard let given = gradients[0] else { return [nil, nil] }
-      let dy = try given.contiguous(.channelsLast).checked()
-      return [
-        wantsInput ? try kernels.inputGradient(dy, images) : nil, try kernels.weightGradient(dy, images),
-      ]
-    }[0]
+    self.kernels = kernels
+    inputs = [x, layer.weight]
+  }
+
+  func forward() throws -> (outputs: [Tensor], backward: Backward) {
+    let images = inputs[0].detached()
+    let wantsInput = inputs[0].requiresGradient
+    return (
+      [try kernels.convolution(images)],
+      { [kernels] gradients in
+        guard let given = gradients[0] else { return [nil, nil] }
+        let dy = try given.contiguous(.channelsLast).checked()
+        return [
+          wantsInput ? try kernels.inputGradient(dy, images) : nil, try kernels.weightGradient(dy, images),
+        ]
+      }
+    )
   }
 }
 
