@@ -3,17 +3,21 @@
 The machines that this runs on are shared, so times drift: all contestants of a
 work take turns, once a round, and what counts is the ratio within each round
 to whichever of PyTorch's ways was the fastest over all rounds. Writes
-Benchmarks/RESULTS.md, or with --device cuda Benchmarks/RESULTS-cuda.md.
+Benchmarks/RESULTS.md, or with --device cuda Benchmarks/RESULTS-cuda.md, again
+after every round: a comparison that is cut short leaves what it has measured.
 
 Contestants in bfloat16 take part where the processor multiplies it. On CUDA
-those are the only ones; PyTorch's processes live through all rounds there,
-since they take long to start and to compile.
+PyTorch's processes live through all rounds, since they take long to start and
+to compile; each of them chooses its kernels, and records its graph, when
+nothing else runs on the device. A way that fails, or takes too long, is left
+out, and the table says so.
 """
 
 import argparse
 import datetime
 import functools
 import json
+import math
 import os
 import platform
 import statistics
@@ -23,9 +27,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from processes import ROOT, Ceilings, end_when_asked, log, python, text_of
+from rounds import Results, Row, Setting, StartResults, spread
+
 COLLAPSE = ROOT / ".build" / "release" / "collapse"
-STEP = ROOT / "Benchmarks" / "pytorch" / "step.py"
+START = time.monotonic()
 
 
 @dataclass
@@ -42,12 +48,14 @@ class Contestant:
 class Aim:
     """What our fastest way is to reach against another."""
 
-    least: float
+    least: float | None = None  # None: a ratio that is told, without an aim
     against: str = "best"  # or a contestant's name
+    of: str = ""  # a contestant's name; none: our fastest
 
 
 @dataclass
 class Work:
+    results = Results
     title: str
     kind: str  # train, evaluate or capture
     options: list
@@ -57,8 +65,12 @@ class Work:
     rounds: int = 0  # 0: as asked
     warmup: int = 3
     device: str = "cpu"
-    # The model whose arithmetic is counted, and the share of the ceiling that is aimed at.
-    share_aim: float = 0.0
+    # The share of the ceiling that is aimed at; 0: it is told, without an aim; None: it is not.
+    share_aim: float | None = None
+
+    @property
+    def model(self):
+        return self.options[1]
 
 
 DEFAULT = "PyTorch, default (fp32, contiguous)"
@@ -135,59 +147,91 @@ WORKS = {
 }
 
 
-def on_cuda(title, options, **rest):
+EAGER = "PyTorch, bf16 autocast, channels-last"
+COMPILED = f"{EAGER}, compiled"
+
+
+def on_cuda(title, options, aims):
     """A training step in bfloat16 on CUDA, with PyTorch's ways to do it."""
     tuned = ["--precision", "bf16", "--layout", "channels_last", "--fused"]
     contestants = [
-        Contestant("PyTorch, bf16 autocast, channels-last", tuned),
-        Contestant("PyTorch, bf16 autocast, channels-last, compiled", [*tuned, "--compile"]),
+        Contestant(EAGER, tuned),
+        Contestant(f"{EAGER}, graph", [*tuned, "--graph"]),
+        Contestant(COMPILED, [*tuned, "--compile"]),
+        Contestant(f"{COMPILED}, graph", [*tuned, "--compile", "--graph"]),
         Contestant("Collapse, bf16", ["--precision", "bf16"], ours=True),
     ]
-    return Work(title, "train", options, contestants, steps=20, warmup=10, device="cuda", **rest)
+    return Work(title, "train", options, contestants, aims, steps=20, warmup=10, device="cuda", share_aim=0.0)
 
+
+def recorded_or_not(title, options):
+    """Our own training step in float32, replayed as a graph and operator by operator."""
+    contestants = [
+        Contestant(name, ["--precision", "fp32", "--set", f"engine.graph={graph}"], ours=True)
+        for name, graph in (("Collapse, fp32, graph", "on"), ("Collapse, fp32, no graph", "off"))
+    ]
+    aim = Aim(1.5, against=contestants[1].name, of=contestants[0].name)
+    return Work(title, "train", options, contestants, [aim], steps=20, rounds=3, warmup=10, device="cuda")
+
+
+@dataclass
+class Start:
+    """How long a run takes from the start of its process to the end of its first step."""
+
+    results = StartResults
+    title: str
+    options: list
+    rounds: int = 1
+    device: str = "cuda"
+
+
+WRN_40_10 = ["--model", "wrn-40-10", "--batch", "128"]
+WRN_16_4 = ["--model", "wrn-16-4", "--batch", "128"]
+VIT_B = ["--model", "vit-b-4", "--batch", "128", "--optimizer", "adamw"]
+VIT_TI = ["--model", "vit-ti-4", "--batch", "128", "--optimizer", "adamw"]
 
 CUDA_WORKS = {
-    "wrn": on_cuda(
-        "Training step, WRN-40-10, batch 128", ["--model", "wrn-40-10", "--batch", "128"], aims=[Aim(1.15)],
-        share_aim=0.80,
-    ),
-    "vit": on_cuda(
-        "Training step, ViT-B/4, batch 128, AdamW",
-        ["--model", "vit-b-4", "--batch", "128", "--optimizer", "adamw"], aims=[Aim(1.5)], share_aim=0.65,
-    ),
+    "wrn": on_cuda("Training step, WRN-40-10, batch 128", WRN_40_10, [Aim(1.15)]),
+    "vit": on_cuda("Training step, ViT-B/4, batch 128, AdamW", VIT_B, [Aim(1.15)]),
+    "small-wrn": on_cuda("Training step, WRN-16-4, batch 128", WRN_16_4, [Aim(1.5, COMPILED), Aim()]),
+    "small-vit": on_cuda("Training step, ViT-Ti/4, batch 128, AdamW", VIT_TI, [Aim(3.0, COMPILED), Aim()]),
+    "fp32-wrn": recorded_or_not("Training step in float32, WRN-16-4, batch 128", WRN_16_4),
+    "fp32-vit": recorded_or_not("Training step in float32, ViT-Ti/4, batch 128, AdamW", VIT_TI),
+    "start": Start("Starting a run: to the first step, WRN-40-10", [*WRN_40_10, "--precision", "bf16"]),
 }
 
-CEILING = """
-import json, sys, time, torch
-dtype, device, size = getattr(torch, sys.argv[1]), sys.argv[2], int(sys.argv[3])
-wait = torch.cuda.synchronize if device == "cuda" else lambda: None
-a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-print("ready", flush=True)
-for _ in sys.stdin:
-    a @ b
-    wait()
-    best = 0
-    for _ in range(5):
-        start = time.perf_counter()
-        for _ in range(4):
-            a @ b
-        wait()
-        best = max(best, 4 * 2 * size**3 / (time.perf_counter() - start))
-    print(json.dumps({"operations_per_second": best}), flush=True)
-"""
-
 ARITHMETIC = """
-import sys
+import json, sys
 sys.path[:0] = ["Tests/References", "Benchmarks/pytorch"]
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from types import SimpleNamespace
 from step import make_model
 from torch.nn.attention import sdpa_kernel, SDPBackend
-model = make_model(SimpleNamespace(model=sys.argv[1]), 32, 3, 10)
-with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-    model(torch.randn(2, 3, 32, 32))[1].sum().backward()
-print(counter.get_total_flops() / 2)
+found = {}
+for name in sys.argv[1:]:
+    with torch.device("meta"):
+        model = make_model(SimpleNamespace(model=name), 32, 3, 10)
+        images = torch.empty(2, 3, 32, 32)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model(images)[1].sum().backward()
+    found[name] = counter.get_total_flops() / 2
+print(json.dumps(found))
+"""
+
+VERSIONS = """
+import json, torch
+found = {"torch": torch.__version__, "CUDA": torch.version.cuda}
+if torch.cuda.is_available():
+    found["device"] = torch.cuda.get_device_name()
+    version = torch.backends.cudnn.version()
+    found["cuDNN"] = f"{version // 10000}.{version // 100 % 100}.{version % 100}"
+try:
+    import triton
+    found["Triton"] = triton.__version__
+except ImportError:
+    pass
+print(json.dumps(found))
 """
 
 
@@ -196,204 +240,11 @@ def has_bf16():
     return any(f" {flag}" in flags for flag in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def command_of(work, contestant, program):
-    if contestant.ours:
-        command = [str(program), "benchmark", work.kind, "--device", work.device]
-    else:
-        command = [sys.executable, str(STEP), "--work", work.kind, "--device", work.device]
-    command += work.options + contestant.options
-    return command + ["--steps", str(work.steps), "--warmup", str(work.warmup), "--json"]
-
-
-def measure(work, contestant, program):
-    """What one process says of its steps; None if it fails."""
-    run = subprocess.run(
-        command_of(work, contestant, program), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    output = run.stdout
-    if run.returncode != 0:
-        reason = run.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        log(f"{contestant.name} failed with status {run.returncode}: {' '.join(reason)}")
-        if contestant.ours:
-            sys.exit(1)
-        return None
-    # torch.compile may print before the result.
-    return json.loads(output if contestant.ours else output.splitlines()[-1])
-
-
-class Server:
-    """A process that measures whenever it is asked to."""
-
-    def __init__(self, name, command):
-        self.name = name
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-
-    def wait(self):
-        """Until it is ready to measure, or has ended."""
-        for line in self.process.stdout:
-            if line.strip() == "ready":
-                return
-
-    def measure(self):
-        """What it says; None if it has ended."""
-        try:
-            self.process.stdin.write("\n")
-            self.process.stdin.flush()
-            for line in self.process.stdout:
-                # torch.compile may print before the result.
-                if line.startswith("{"):
-                    return json.loads(line)
-        except BrokenPipeError:
-            pass
-        log(f"{self.name} failed with status {self.process.wait()}")
-        return None
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
-
-class Servers:
-    """The processes of a work that live through all its rounds."""
-
-    def __init__(self, work, bf16):
-        self.contestants = {}
-        if work.device != "cpu":
-            for contestant in work.contestants:
-                if not contestant.ours:
-                    command = [*command_of(work, contestant, None), "--serve"]
-                    self.contestants[contestant.name] = Server(contestant.name, command)
-        self.ceilings = {}
-        if work.share_aim:
-            size = "2048" if work.device == "cpu" else "8192"
-            precisions = {"float32": work.device == "cpu", "bfloat16": bf16}
-            for precision in (name for name, is_used in precisions.items() if is_used):
-                command = [sys.executable, "-c", CEILING, precision, work.device, size]
-                self.ceilings[precision] = Server(f"the {precision} ceiling", command)
-
-    def wait(self):
-        for server in [*self.contestants.values(), *self.ceilings.values()]:
-            server.wait()
-
-    def stop(self):
-        for server in [*self.contestants.values(), *self.ceilings.values()]:
-            server.stop()
-
-
-def python(script, *arguments):
-    command = [sys.executable, "-c", script, *arguments]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)
-
-
-@functools.cache
-def arithmetic_of(model):
-    """Operations of a training step on one image, with products as they are defined."""
-    return python(ARITHMETIC, model)
-
-
-def spread(values, digits):
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
 def processor():
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor() or "unknown processor"
-
-
-def text_of(command):
-    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, cwd=ROOT).stdout.strip()
-
-
-def log(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def peak_memory(result):
-    """On CUDA the device's, of tensors alone; elsewhere the process's."""
-    return result.get("peak_device_memory_bytes") or result["peak_memory_bytes"]
-
-
-class Results:
-    """What all rounds of one work gave."""
-
-    def __init__(self, work, servers, arguments, bf16):
-        self.work = work
-        contestants = [c for c in work.contestants if bf16 or not c.bf16]
-        self.rounds = work.rounds or arguments.rounds
-        self.results = {c.name: [] for c in contestants}
-        self.ceilings = {precision: [] for precision in servers.ceilings}
-        failed = set()
-        for index in range(self.rounds):
-            for contestant in contestants:
-                if contestant.name in failed:
-                    continue
-                server = servers.contestants.get(contestant.name)
-                result = server.measure() if server else measure(work, contestant, arguments.program)
-                if result is None:
-                    # Not every machine can compile, or has the memory.
-                    failed.add(contestant.name)
-                    continue
-                self.results[contestant.name].append(result)
-                rate = result["images_per_second"]
-                log(f"{work.title}, {index + 1}/{self.rounds}: {contestant.name}: {rate:.1f} images/s")
-            for precision, found in self.ceilings.items():
-                answer = servers.ceilings[precision].measure()
-                if answer is None:
-                    sys.exit(1)
-                found.append(answer["operations_per_second"])
-        self.contestants = [c for c in contestants if c.name not in failed]
-        self.failed = sorted(failed)
-
-    def rates(self, name):
-        return [result["images_per_second"] for result in self.results[name]]
-
-    def fastest(self, ours):
-        names = [c.name for c in self.contestants if c.ours == ours]
-        return max(names, key=lambda name: statistics.median(self.rates(name)))
-
-    def ratios(self, against):
-        other = self.fastest(False) if against == "best" else against
-        return other, [a / b for a, b in zip(self.rates(self.fastest(True)), self.rates(other))]
-
-    def table(self):
-        lines = [f"### {self.work.title}", "", "| contestant | images/s | peak memory, MB |", "|---|---|---|"]
-        for name in (c.name for c in self.contestants):
-            results = self.results[name]
-            memory = [peak_memory(result) / 1e6 for result in results]
-            lines.append(f"| {name} | {spread(self.rates(name), 1)} | {spread(memory, 0)} |")
-        return lines + [f"\nFailed here: {'; '.join(self.failed)}." for _ in self.failed[:1]] + [""]
-
-    def verdicts(self):
-        """Rows of the summary: work, measure, found, aim, whether it is reached."""
-        rows = []
-        ours = self.fastest(True)
-        for aim in self.work.aims:
-            other, ratios = self.ratios(aim.against)
-            reached = statistics.median(ratios) >= aim.least
-            rows.append((self.work.title, f"{ours} / {other}", spread(ratios, 2), f"≥ {aim.least}", reached))
-        if self.work.share_aim:
-            arithmetic = arithmetic_of(self.work.options[1])
-            precision = "bfloat16" if "bf16" in ours else "float32"
-            tops = self.ceilings[precision]
-            shares = [rate * arithmetic / top for rate, top in zip(self.rates(ours), tops)]
-            reached = statistics.median(shares) >= self.work.share_aim
-            ceiling = f"{precision} matrix-product ceiling ({statistics.median(tops) / 1e9:.0f} GFLOP/s)"
-            # Minimal filtering needs fewer products than are counted, and can be above 1.
-            what = f"share of the {ceiling}, by plain products"
-            rows.append((self.work.title, what, spread(shares, 2), f"≥ {self.work.share_aim}", reached))
-            inputs = [result["input_share"] for result in self.results[ours]]
-            reached = statistics.median(inputs) <= 0.03
-            rows.append((self.work.title, "share that is not the network", spread(inputs, 3), "≤ 0.03", reached))
-        if not self.work.aims or self.work.device != "cpu":
-            peaks = {c.ours: 0 for c in self.contestants}
-            for mine in peaks:
-                names = [c.name for c in self.contestants if c.ours == mine]
-                peaks[mine] = min(peak_memory(self.results[name][0]) for name in names)
-            ratio = peaks[True] / peaks[False]
-            rows.append((self.work.title, "peak memory / PyTorch's least", f"{ratio:.2f}", "≤ 1", ratio <= 1))
-        return rows
 
 
 @functools.cache
@@ -414,16 +265,48 @@ def commit():
         return "unknown"  # a copy without its history
 
 
-def conditions(arguments, bf16):
+@functools.cache
+def operations():
+    """Of a training step on one image, with products as they are defined, by model."""
+    works = [*WORKS.values(), *CUDA_WORKS.values()]
+    models = {work.model for work in works if isinstance(work, Work) and work.share_aim is not None}
+    return python(ARITHMETIC, *sorted(models))
+
+
+@functools.cache
+def versions():
+    return python(VERSIONS)
+
+
+@functools.cache
+def own_libtorch(program):
+    """The libtorch that our program uses."""
+    try:
+        found = json.loads(text_of([str(program), "doctor", "--json"]))
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return "unknown"
+    return next((row["finding"] for row in found if row["name"] == "libtorch"), "unknown")
+
+
+def clocks_of(all_results):
+    """What nvidia-smi said, once a round."""
+    found = [clock for results in all_results for clock in results.clocks if clock]
+    if not found:
+        return "clock and driver unknown (no nvidia-smi)"
+    now = spread([clock["now"] for clock in found], 0)
+    return f"driver {found[0]['driver']}, clock after the products {now} MHz of {found[0]['most']:.0f}"
+
+
+def conditions(all_results, arguments, setting):
     """What the numbers depend on, as lines of a list."""
-    torch = text_of([sys.executable, "-c", "import torch; print(torch.__version__)"])
+    found = versions()
     lines = [
-        f"- {datetime.date.today().isoformat()}, commit {commit()}, PyTorch {torch}",
+        f"- {datetime.date.today().isoformat()}, commit {commit()}, PyTorch {found['torch']}",
         f"- {processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
     ]
     if arguments.device == "cpu":
         lines += [
-            "- the processor multiplies bfloat16" if bf16 else
+            "- the processor multiplies bfloat16" if setting.bf16 else
             "- the processor has no bfloat16 products, so that everything is in float32 here; the aims were set for\n"
             "  machines that have them",
             f"- {arguments.rounds} rounds in which the contestants take turns, a process each; the figures of a process are\n"
@@ -431,22 +314,32 @@ def conditions(arguments, bf16):
             "  for their memory",
         ]
     else:
-        name = text_of([sys.executable, "-c", "import torch; print(torch.cuda.get_device_name())"])
+        parts = [f"{name} {found[name]}" for name in ("CUDA", "cuDNN", "Triton") if found.get(name)]
+        parts += [f"Collapse with libtorch {own_libtorch(arguments.program)}"]
         lines += [
-            f"- {name}; bfloat16; optimisers fused and cuDNN's kernels chosen by trial in PyTorch, deterministic here",
-            f"- {arguments.rounds} rounds in which the contestants take turns; each time from the median of 20 steps that are\n"
-            "  waited for one by one; medians over rounds (least to most). Memory is the device's, of tensors",
+            f"- {found.get('device', 'no device')}; {clocks_of(all_results)}; {', '.join(parts)}",
+            f"- {arguments.rounds} rounds in which the contestants take turns, at most 3 of those in float32; each time from the\n"
+            "  median of 20 steps that are waited for one by one; medians over rounds (least to most)",
+            "- PyTorch: fused optimisers, cuDNN's kernels chosen by trial once nothing else ran on the device; all that is\n"
+            "  random is drawn on the host, while the device computes the step before, and copied at once. \"Compiled\":\n"
+            "  network and assembly of batches by torch.compile. \"Graph\": all of a step, from the choice of its images\n"
+            "  over crop, flip, normalisation and mixup to the update, replayed as one CUDA graph",
+            "- TF32 is off everywhere. Memory: the most that tensors had, and the most that the allocator had reserved of\n"
+            "  the device, a graph's pool with it; PyTorch's from when its kernels were chosen",
         ]
     return lines + [
         "- 32×32×3 images, ten classes; a training step is crop, flip, normalisation, mixup, forward, backward, update"
     ]
 
 
-def report(all_results, arguments, bf16):
-    rows = [row for results in all_results for row in results.verdicts()]
+def report(all_results, arguments, setting):
+    """The table, and the aims that are missed."""
+    begun = [results for results in all_results if results.done]
+    rows = [row for results in begun for row in results.verdicts()]
     if arguments.device == "cpu":
         starts = start_times(arguments.program)
-        rows.append(("`collapse --help`", "ms", spread(starts, 1), "≤ 30", statistics.median(starts) <= 30))
+        is_reached = statistics.median(starts) <= 30
+        rows.append(Row("`collapse --help`", "ms", spread(starts, 1), "≤ 30", is_reached))
     lines = [
         "# Speed and memory beside PyTorch" + (", on CUDA" if arguments.device == "cuda" else ""),
         "",
@@ -454,54 +347,113 @@ def report(all_results, arguments, bf16):
         if arguments.device == "cpu" else
         "Written by `Benchmarks/run training --device cuda`; the numbers of one machine on one day.",
         "",
-        *conditions(arguments, bf16),
+        *conditions(all_results, arguments, setting),
         "",
         "| work | measure | found | aim | |",
         "|---|---|---|---|---|",
     ]
-    for work, what, found, aim, reached in rows:
-        lines.append(f"| {work} | {what} | {found} | {aim} | {'reached' if reached else 'missed'} |")
+    lines += [f"| {row.title} | {row.what} | {row.found} | {row.aim} | {row.verdict} |" for row in rows]
     lines.append("")
-    for results in all_results:
+    missed = [f"{row.title}: {row.what}: {row.found}, not {row.aim}" for row in rows if row.is_reached is False]
+    if rest := [results.work.title for results in all_results if not results.done]:
+        lines += [f"Not measured: {'; '.join(rest)}.", ""]
+        missed += [f"{title}: not measured" for title in rest]
+    for results in begun:
         lines += results.table()
-    return "\n".join(lines), [f"{work}: {what} is {found}, not {aim}" for work, what, found, aim, ok in rows if not ok]
+    return "\n".join(lines), missed
 
 
-def main():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--works", nargs="+", help="some of the comparisons, by their names in this file")
     parser.add_argument("--program", type=Path, default=COLLAPSE, help="the collapse program")
     parser.add_argument("--output", type=Path, help="where the table goes")
+    parser.add_argument("--raw", type=Path, help="where all that was measured goes, as JSON")
+    parser.add_argument("--limit", type=float, default=math.inf, help="seconds, after which no round is started")
+    parser.add_argument("--begin", type=Path, help="load everything, but measure only when this file is there")
     arguments = parser.parse_args()
     works = WORKS if arguments.device == "cpu" else CUDA_WORKS
-    chosen = arguments.works or list(works)
-    if unknown := [name for name in chosen if name not in works]:
+    arguments.works = arguments.works or list(works)
+    if unknown := [name for name in arguments.works if name not in works]:
         parser.error(f"--works: there is no {unknown[0]} for {arguments.device}; there are {', '.join(works)}")
+    arguments.program = arguments.program.resolve()
     results = "RESULTS.md" if arguments.device == "cpu" else "RESULTS-cuda.md"
-    output = arguments.output or ROOT / "Benchmarks" / results
+    arguments.output = arguments.output or ROOT / "Benchmarks" / results
+    return arguments
+
+
+def in_turn(all_results, device):
+    """Whose round is next: on CUDA all have one before any has another, so that a limit takes as much from each."""
+    turns = [(index, results) for results in all_results for index in range(results.rounds)]
+    if device == "cuda":
+        turns.sort(key=lambda turn: turn[0])
+    return [results for _, results in turns]
+
+
+class Limit:
+    """When to start no more rounds: as soon as one like the last of its work would go beyond."""
+
+    def __init__(self, seconds):
+        self.end = START + seconds
+        self.taken = {}
+
+    def allows(self, results):
+        return time.monotonic() + self.taken.get(results.work.title, 0) <= self.end
+
+    def turn(self, results):
+        begin = time.monotonic()
+        results.turn()
+        self.taken[results.work.title] = time.monotonic() - begin
+
+
+def compare(arguments, setting, all_results):
+    """Does the rounds and writes the table after each; returns it, and the aims that are missed."""
+    try:
+        setting.operations.update(operations())  # while others load
+    except subprocess.CalledProcessError as failure:
+        log(f"the arithmetic of the networks is not known: {failure}")
+    versions(), own_libtorch(arguments.program)
+    for results in all_results:
+        results.wait()
+    log(f"all loaded after {time.monotonic() - START:.0f} s")
+    while arguments.begin and not arguments.begin.exists():
+        time.sleep(0.2)
+    limit = Limit(arguments.limit)
+    table, missed = report(all_results, arguments, setting)
+    for results in in_turn(all_results, arguments.device):
+        if not limit.allows(results):
+            log(f"{results.work.title}: no time for a round after {results.done} of {results.rounds}")
+            continue
+        limit.turn(results)
+        if results.done == results.rounds:
+            results.stop()
+        table, missed = report(all_results, arguments, setting)
+        arguments.output.write_text(table)
+        if arguments.raw:
+            found = {results.work.title: results.raw() for results in all_results}
+            arguments.raw.write_text(json.dumps({"versions": versions(), **found}, indent=1))
+    return table, missed
+
+
+def main():
+    end_when_asked()
+    arguments = parse_arguments()
     bf16 = arguments.device == "cuda" or has_bf16()
-    running = {}
+    precisions = {"float32": arguments.device == "cpu", "bfloat16": bf16}
+    used = [name for name, is_used in precisions.items() if is_used]
+    setting = Setting(arguments.program, arguments.rounds, bf16, Ceilings(used, arguments.device), {})
+    works = WORKS if arguments.device == "cpu" else CUDA_WORKS
     all_results = []
     try:
-        # On CUDA all start at once, since each compiles for a minute; where processors compute, they would be in the way.
-        for name in chosen if arguments.device == "cuda" else []:
-            running[name] = Servers(works[name], bf16)
-        for servers in running.values():
-            servers.wait()
-        for name in chosen:
-            if name not in running:
-                running[name] = Servers(works[name], bf16)
-                running[name].wait()
-            all_results.append(Results(works[name], running[name], arguments, bf16))
-            running.pop(name).stop()
-            # After each work, so that a run that is broken off leaves what it has measured.
-            table, missed = report(all_results, arguments, bf16)
-            output.write_text(table)
+        for work in (works[name] for name in arguments.works):
+            all_results.append(work.results(work, setting))
+        table, missed = compare(arguments, setting, all_results)
     finally:
-        for servers in running.values():
-            servers.stop()
+        for results in all_results:
+            results.stop()
+        setting.ceilings.stop()
     print(table)
     if missed:
         sys.exit("missed: " + "; ".join(missed))

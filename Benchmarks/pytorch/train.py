@@ -18,7 +18,7 @@ import torch
 from safetensors import safe_open
 from torch.nn import functional as F
 
-from step import crop_flip, make_model
+from step import make_model
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Tests" / "References"))
 
@@ -67,6 +67,19 @@ def read_split(source, part, classes, limit=0):
     if limit > 0:
         kept = kept[:limit]
     return images[kept], labels[kept]
+
+
+def crop_flip(images, padding=4):
+    """Pads with zeros, crops at random and flips every second image or so."""
+    n, _, height, width = images.shape
+    padded = F.pad(images, (padding,) * 4)
+    place = {"device": images.device}
+    rows = torch.randint(2 * padding + 1, (n, 1), **place) + torch.arange(height, **place)
+    columns = torch.randint(2 * padding + 1, (n, 1), **place) + torch.arange(width, **place)
+    columns = torch.where(torch.rand(n, 1, **place) < 0.5, columns.flip(1), columns)
+    # The indexed dimensions come first in the result: (n, height, width, channels).
+    picked = padded[torch.arange(n, **place)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return picked.permute(0, 3, 1, 2)
 
 
 class Normalisation:
