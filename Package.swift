@@ -58,9 +58,16 @@ let package = Package(
     module(
       "Figures", ["Arrays", "Experiment", "Problems", "Randomness", "Records", "SystemTools", "Theory"]),
     .target(
+      name: "Sweeps",
+      dependencies: [
+        "Arrays", "Experiment", "Problems", "Randomness", "Records", "SystemTools", "Tasks",
+        .product(name: "Yams", package: "Yams"),
+      ],
+      swiftSettings: strict),
+    .target(
       name: "Reproduction",
       dependencies: [
-        "Arrays", "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records",
+        "Arrays", "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records", "Sweeps",
         "Tasks", "Theory", .product(name: "Yams", package: "Yams"),
       ],
       resources: [.embedInCode("Presets")], swiftSettings: strict),
@@ -69,7 +76,7 @@ let package = Package(
       name: "collapse",
       dependencies: [
         "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records", "Report", "Reproduction",
-        "SystemTools", "Tasks", "TensorBoard", "Theory",
+        "Sweeps", "SystemTools", "Tasks", "TensorBoard", "Theory",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -130,7 +137,8 @@ let package = Package(
     tests(
       "CommandTests",
       [
-        "Arrays", "Datasets", "Experiment", "Problems", "Randomness", "Records", "SystemTools", "Tasks",
+        "Arrays", "Datasets", "Experiment", "Problems", "Randomness", "Records", "Sweeps", "SystemTools",
+        "Tasks",
         "TestSupport", "collapse", "collapse-worker",
       ]),
     tests(
@@ -147,7 +155,7 @@ let package = Package(
       ["Datasets", "Experiment", "Problems", "Records", "Reproduction", "Tasks", "TestSupport"]),
     tests(
       "ReportTests", ["Arrays", "Experiment", "Records", "Report", "Reproduction", "TestSupport"]),
-    tests("ExperimentTests", ["Datasets", "Experiment", "Problems", "Records"]),
+    tests("ExperimentTests", ["Datasets", "Experiment", "Problems", "Records", "TestSupport"]),
     tests("RecordsTests", ["Records", "Problems", "TestSupport"]),
     tests("CUDATests", ["CUDA", "EmulatedCUDA", "Problems", "TestSupport", "Torch"]),
     tests("NNTests", ["CKernels", "CUDA", "EmulatedCUDA", "NN", "Problems", "Torch"], fixtures: true),
@@ -172,6 +180,9 @@ let package = Package(
         "Randomness", "Records", "Runs", "SystemTools", "Tasks", "TestSupport", "Theory", "Torch",
         "Training",
       ]),
+    tests(
+      "SweepsTests",
+      ["Experiment", "Problems", "Records", "Sweeps", "SystemTools", "Tasks", "TestSupport"]),
     tests("SystemToolsTests", ["Problems", "SystemTools", "TestSupport"]),
     tests("TensorBoardTests", ["TensorBoard", "TestSupport"]),
     tests("TheoryTests", ["Problems", "Theory", "Randomness"], fixtures: true),

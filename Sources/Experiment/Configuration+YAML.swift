@@ -74,7 +74,7 @@ extension Configuration {
   }
 
   /// Every key with its path, for suggestions.
-  static let allKeys: [String] = {
+  package static let allKeys: [String] = {
     func walk(_ node: Node, _ path: [String]) -> [String] {
       guard case .mapping(let mapping) = node else { return [path.joined(separator: ".")] }
       return mapping.flatMap { walk($0.value, path + [$0.key.string ?? ""]) }

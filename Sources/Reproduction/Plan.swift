@@ -1,5 +1,6 @@
 import Experiment
 import Problems
+import Sweeps
 import Records
 
 /// A run of a plan: what it is, how far it is, and what is still to be made of it.
@@ -48,6 +49,8 @@ public struct Reproduction: Sendable {
   public let programme: Programme
   /// Where runs, figures and tables go.
   public let directory: String
+  /// The directory with data sets that was named; nil: where `collapse data` finds them.
+  public let dataDirectory: String?
   let data: DataPlaces
   let store: RunStore
 
@@ -57,6 +60,7 @@ public struct Reproduction: Sendable {
   public init(_ programme: Programme, directory: String, data: String?) throws {
     self.programme = programme
     self.directory = directory
+    dataDirectory = data
     self.data = try DataPlaces(data)
     store = RunStore(directory: directory + "/runs")
   }

@@ -1,6 +1,7 @@
 import Experiment
 import Foundation
 import Problems
+import Sweeps
 import Yams
 
 extension Programme {
@@ -47,6 +48,7 @@ extension Programme {
 
   init(text: String, name: String, file: String) throws {
     self.name = name
+    self.text = text
     let root = try Fields(StrictYAML.compose(text, name: file) ?? .mapping(.init([])), file: file)
     about = try root.text("about") ?? ""
     base = try root["base"].map { try root.source($0, "base") }

@@ -12,6 +12,8 @@ public struct Programme: Sendable {
 
   /// What its runs are called after: the file's name without extension.
   public let name: String
+  /// The file that it was read from.
+  public let text: String
   /// A sentence about it, for reports.
   public let about: String
   /// Captures by name, beside those that training ends with: what is not said of them is as in `base`.

@@ -160,3 +160,17 @@ final class ProgressObserver: Observer {
 
   func didFinishEpoch(_ row: MetricRow, _: TrainingLoop) { report(.metrics(row)) }
 }
+
+/// Ends training whose run another process has taken over, before anything is written on top of it.
+final class LockObserver: Observer {
+  private let lock: RunLock
+  private let run: RunDirectory
+
+  init(_ lock: RunLock, _ run: RunDirectory) {
+    self.lock = lock
+    self.run = run
+  }
+
+  func didFinishEpoch(_: MetricRow, _: TrainingLoop) throws { try lock.check(run) }
+  func willStop(_: TrainingLoop) throws { try lock.check(run) }
+}

@@ -109,6 +109,7 @@ public struct TrainingRun {
   {
     let measuring: [(any Observer)?] = [EvaluationObserver(setup), try CollapseObserver(setup)]
     return try measuring.compactMap { $0 } + [
+      LockObserver(lock, run),
       MetricsObserver(run),
       events,
       BestWeightsObserver(run),

@@ -16,11 +16,13 @@ enum Interruption {
   /// Whether training should stop.
   static var isRequested: Bool { first.load(ordering: .relaxed) > 0 }
 
-  /// Takes over SIGINT, SIGTERM and SIGHUP.
+  /// Takes over SIGINT, SIGTERM and SIGHUP, and SIGUSR1 and SIGUSR2, by which schedulers announce that time is running
+  /// out; however often these come, they never end the program at once.
   static func install() {
     // Touched here, since a signal must not be what makes them.
     _ = isRequested || isDeferred.load(ordering: .relaxed)
     handleSignals([SIGINT, SIGTERM, SIGHUP]) { _ in Interruption.request(isSignal: true) }
+    handleSignals([SIGUSR1, SIGUSR2]) { _ in Interruption.request(isSignal: false) }
     signal(SIGPIPE, SIG_IGN)
   }
 

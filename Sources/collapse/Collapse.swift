@@ -14,13 +14,14 @@ struct Collapse: ParsableCommand {
         collapse evaluate runs/first --json
 
       Exit status: 0 done, 64 wrong usage, 65 bad input data, 66 missing input, 70 internal error,
-      130 interrupted.
+      75 stopped by SIGUSR1 or SIGUSR2 with a checkpoint, to be started again, 130 interrupted.
       """,
     version: collapseVersion,
     subcommands: [
       DemoCommand.self, TrainCommand.self, ResumeCommand.self, EvaluateCommand.self, CaptureCommand.self,
       MeasureCommand.self,
-      FigureCommand.self, ReproduceCommand.self, ReportCommand.self, TheoryCommand.self, DataCommand.self,
+      FigureCommand.self, SweepCommand.self, RunsCommand.self, ReproduceCommand.self, ReportCommand.self,
+      TheoryCommand.self, DataCommand.self,
       BenchmarkCommand.self,
       DoctorCommand.self,
     ])
@@ -40,7 +41,8 @@ struct Collapse: ParsableCommand {
       guard Collapse.exitCode(for: error) == .failure else { Collapse.exit(withError: error) }
       let failure = Failure(describing: error)
       writeToStandardError("collapse: \(failure)\n")
-      exit(failure.status.rawValue)
+      let isAgain = failure.status == .interrupted && WorkerSignals.isToComeAgain
+      exit(isAgain ? ExitStatus.again.rawValue : failure.status.rawValue)
     }
   }
 }

@@ -9,6 +9,8 @@ enum ExitStatus: Int32 {
   case missing = 66
   /// A failure of the program or of the run.
   case internalError = 70
+  /// Stopped before a scheduler's limit (SIGUSR1, SIGUSR2), to be started again: sysexits' EX_TEMPFAIL.
+  case again = 75
   /// Stopped by the user.
   case interrupted = 130
 }

@@ -5,6 +5,7 @@ import Foundation
 import Problems
 import Records
 import Reproduction
+import Sweeps
 import SystemTools
 import Tasks
 
@@ -28,6 +29,7 @@ struct ReproduceCommand: ParsableCommand {
       EXAMPLES
         collapse reproduce figure-2 --scale quick
         collapse reproduce all --scale small --dry-run
+        collapse reproduce all --scale paper --launcher slurm --profile cluster.yaml
       """)
 
   @Argument(help: "figure-1 and so on, or all.")
@@ -44,8 +46,26 @@ struct ReproduceCommand: ParsableCommand {
     help: "Directory with data sets: the official files, or images in class folders, in cifar10, cifar100.")
   var data: String?
 
-  @Option(name: .long, help: "Runs at once; each gets its share of the cores.")
-  var jobs = 1
+  @Option(name: .long, help: "local: here; slurm: as jobs of a cluster; none: only draw what is there.")
+  var launcher = "local"
+
+  @Option(
+    name: .long,
+    help: "Runs at once; locally each gets its share of the cores. Default: 1; of Slurm: no limit.")
+  var jobs: Int?
+
+  @Option(name: .long, help: "How the cluster's jobs are to be, in YAML; see docs/clusters.md.")
+  var profile: String?
+
+  @Option(
+    name: .long, help: "For schedulers: the file of a plan, of which one --cell is done and nothing else.")
+  var plan: String?
+
+  @Option(name: .long, help: "Number of a run in the plan, from 0.")
+  var cell: Int?
+
+  @Option(name: .long, help: ArgumentHelp("A plan whose runs were tried already.", visibility: .hidden))
+  var after: String?
 
   @Flag(name: .customLong("dry-run"), help: "Say what would be done and how long it would take; do nothing.")
   var isDryRun = false
@@ -56,6 +76,7 @@ struct ReproduceCommand: ParsableCommand {
   @OptionGroup var output: JSONOption
 
   func run() throws {
+    if plan != nil || cell != nil { return try carryOutCell() }
     if let shown {
       guard let text = Programme.presets[shown] else {
         throw Failure(
@@ -71,13 +92,15 @@ struct ReproduceCommand: ParsableCommand {
           "Items: all, " + PaperItem.all.map(\.name).joined(separator: ", ") + ".",
         ])
     }
-    guard (1...256).contains(jobs) else { throw Failure(.usage, "--jobs cannot be \(jobs): it is 1 to 256.") }
+    try SlurmOptions.check(launcher, jobs, profile, most: launcher == "slurm" ? 10_000 : 256)
     let wanted = Set(try items.flatMap(PaperItem.named)).sorted()
     let programme = try Programme(scale: scale)
     let reproduction = try Reproduction(
       programme, directory: out ?? "reproduce/\(programme.name)", data: data)
-    let display = ReproductionDisplay(quiet: output.json)
-    try announce(reproduction, try reproduction.plan(wanted), display)
+    let display = RunsDisplay(quiet: output.json)
+    let plan = try reproduction.plan(wanted)
+    if launcher == "slurm", !plan.open.isEmpty { return try submit(reproduction, plan, display) }
+    if launcher != "none" { try announce(reproduction, plan, display) }
     if isDryRun { return }
     // Before hours of training rather than after them.
     let renderer = try FigureRenderer(project: ProgramLocation.project)
@@ -85,12 +108,14 @@ struct ReproduceCommand: ParsableCommand {
     WorkerSignals.say("interrupted; the same command goes on.")
     // A run that goes on keeps its number of threads, for the sake of its bits. Threads of several runs on
     // one core that wait by spinning halve each other's speed; a run alone is faster when they do.
-    if jobs > 1 { setenv("OMP_WAIT_POLICY", "passive", 0) }
-    let failed: [String]
+    if jobs ?? 1 > 1 { setenv("OMP_WAIT_POLICY", "passive", 0) }
+    var failed: [String] = []
     do {
-      failed = try reproduction.carryOut(
-        wanted, jobs: jobs, command: CommandLine.arguments, performer: WorkerProcess(),
-        report: { display.show($0) })
+      if launcher == "local" {
+        failed = try reproduction.carryOut(
+          wanted, jobs: jobs ?? 1, command: CommandLine.arguments, performer: WorkerProcess(),
+          report: { display.show($0) })
+      }
     } catch let problem as Problem where problem.code == .interrupted {
       throw Failure(
         .interrupted, "interrupted; checkpoints were made.", remedies: ["The same command goes on."])
@@ -122,7 +147,7 @@ struct ReproduceCommand: ParsableCommand {
   /// the others alone.
   private func draw(
     _ items: [PaperItem], _ reproduction: Reproduction, _ renderer: FigureRenderer,
-    _ display: ReproductionDisplay
+    _ display: RunsDisplay
   ) -> (files: [String], failed: [PaperItem]) {
     var (files, failed): ([String], [PaperItem]) = ([], [])
     for item in items {
@@ -145,9 +170,9 @@ struct ReproduceCommand: ParsableCommand {
   }
 
   /// Prints the plan, with how long it will take.
-  private func announce(_ reproduction: Reproduction, _ plan: Plan, _ display: ReproductionDisplay) throws {
+  private func announce(_ reproduction: Reproduction, _ plan: Plan, _ display: RunsDisplay) throws {
     var speeds = Speeds()
-    let threads = Reproduction.threads(jobs: jobs)
+    let threads = Jobs.threads(jobs ?? 1)
     if isDryRun, output.json { return try printPlan(reproduction, plan, &speeds, threads) }
     let open = plan.open
     let done = plan.runs.count + plan.candidates.count - open.count
@@ -169,7 +194,7 @@ struct ReproduceCommand: ParsableCommand {
       display.line("  \(run.name): \(run.work), about \(Display.duration(seconds))")
     }
     // Side by side, jobs share the machine: what counts is how well they fill it.
-    let all = Display.duration(total / Double(min(jobs, open.count)))
+    let all = Display.duration(total / Double(min(jobs ?? 1, open.count)))
     let beside = [
       unknown > 0 ? "\(unknown) runs of unknown length" : nil,
       plan.waiting > 0 ? "\(plan.waiting) that wait for sweeps" : nil,

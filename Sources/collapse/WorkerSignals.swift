@@ -6,6 +6,11 @@ import SystemTools
 /// they end the program with a word.
 enum WorkerSignals {
   private static let requested = Atomic<Bool>(false)
+  private static let comesAgain = Atomic<Bool>(false)
+
+  /// Whether it was one that announces the end of a scheduler's patience: the same command will be given again.
+  static var isToComeAgain: Bool { comesAgain.load(ordering: .relaxed) }
+
   /// Whether a signal has asked this program to stop.
   static var isStopping: Bool { requested.load(ordering: .relaxed) }
 
@@ -15,14 +20,15 @@ enum WorkerSignals {
   /// Takes the signals over.
   static func install() {
     say("interrupted.")
-    _ = isStopping
-    handleSignals([SIGINT, SIGTERM, SIGHUP]) { number in
+    _ = isStopping || isToComeAgain
+    handleSignals([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2]) { number in
       WorkerSignals.requested.store(true, ordering: .relaxed)
+      if number == SIGUSR1 || number == SIGUSR2 { WorkerSignals.comesAgain.store(true, ordering: .relaxed) }
       if ChildProcess.passOn(number) { return }
       let text = UnsafePointer<CChar>(bitPattern: WorkerSignals.farewell.load(ordering: .relaxed))
       if let text { _ = write(STDERR_FILENO, text, strlen(text)) }
       Tool.terminateRunning()
-      _exit(130)
+      _exit(WorkerSignals.isToComeAgain ? ExitStatus.again.rawValue : ExitStatus.interrupted.rawValue)
     }
   }
 

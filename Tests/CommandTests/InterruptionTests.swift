@@ -29,11 +29,15 @@ import Testing
   @Test func interrupted() throws {
     let whole = try longRun("whole").finish()
     #expect(whole.status == 0, "\(whole.errors)")
-    for (signal, repeats) in [(SIGINT, 1), (SIGTERM, 3)] {
+    // Those by which schedulers announce that time runs out end with a status of their own.
+    for (signal, repeats, status) in [
+      (SIGINT, 1, 130), (SIGTERM, 3, 130), (SIGUSR1, 1, 75), (SIGUSR2, 2, 75),
+    ] {
       let name = "stopped-\(signal)"
       let program = try longRun(name)
       for _ in 0..<repeats { kill(program.process.processIdentifier, signal) }
-      program.finish().expectFailure(130, ["interrupted", "continue with: collapse resume \(name)"])
+      program.finish().expectFailure(
+        Int32(status), ["interrupted", "continue with: collapse resume \(name)"])
       #expect(!FileManager.default.fileExists(atPath: directory.file("\(name)/summary.json")))
       #expect(try (1..<30).contains(fixture.contents("\(name)/metrics.jsonl").split(separator: 10).count))
       #expect(try fixture.state(of: name) == "interrupted")

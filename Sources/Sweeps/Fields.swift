@@ -3,12 +3,12 @@ import Problems
 import Yams
 
 /// A mapping in a YAML file, with words for what is wrong in it.
-struct Fields {
-  let file: String
-  let entries: [(key: String, value: Node)]
+public struct Fields {
+  public let file: String
+  public let entries: [(key: String, value: Node)]
   private let line: Int?
 
-  init(_ node: Node, file: String) throws {
+  public init(_ node: Node, file: String) throws {
     self.file = file
     line = node.mark?.line
     guard case .mapping(let mapping) = node else {
@@ -18,15 +18,15 @@ struct Fields {
     entries = mapping.map { ($0.key.string ?? "?", $0.value) }
   }
 
-  subscript(key: String) -> Node? { entries.first { $0.key == key }?.value }
+  public subscript(key: String) -> Node? { entries.first { $0.key == key }?.value }
 
-  func place(_ node: Node) -> String { node.mark.map { "\(file):\($0.line)" } ?? file }
+  public func place(_ node: Node) -> String { node.mark.map { "\(file):\($0.line)" } ?? file }
 
-  func failure(_ text: String) -> Problem {
+  public func failure(_ text: String) -> Problem {
     Problem(.badSetting, file, "\(file):\(line ?? 1): this \(text).")
   }
 
-  func allow(_ keys: [String]) throws {
+  public func allow(_ keys: [String]) throws {
     for (key, value) in entries where !keys.contains(key) {
       throw Problem(
         .unknownKey, key,
@@ -36,12 +36,12 @@ struct Fields {
   }
 
   /// A mapping below this one; empty where there is none.
-  func fields(_ key: String) throws -> Fields {
+  public func fields(_ key: String) throws -> Fields {
     try Fields(self[key] ?? .mapping(.init([])), file: file)
   }
 
   /// A list of mappings; empty where there is none.
-  func list(_ key: String) throws -> [Fields] {
+  public func list(_ key: String) throws -> [Fields] {
     guard let node = self[key] else { return [] }
     guard case .sequence(let items) = node else {
       throw Problem(.badSetting, key, "\(place(node)): \(key) must be a list.")
@@ -49,7 +49,7 @@ struct Fields {
     return try items.map { try Fields($0, file: file) }
   }
 
-  func text(_ key: String) throws -> String? {
+  public func text(_ key: String) throws -> String? {
     guard let node = self[key] else { return nil }
     guard let text = node.scalar?.string else {
       throw Problem(.badSetting, key, "\(place(node)): \(key) must be a single value.")
@@ -58,7 +58,7 @@ struct Fields {
   }
 
   /// One name or a list of them.
-  func names(_ key: String, among known: [String]) throws -> [String] {
+  public func names(_ key: String, among known: [String]) throws -> [String] {
     guard let node = self[key] else { return [] }
     let nodes: [Node] = if case .sequence(let items) = node { Array(items) } else { [node] }
     return try nodes.map { node in
@@ -74,7 +74,7 @@ struct Fields {
   }
 
   /// Settings as a source of configuration.
-  func source(_ node: Node, _ part: String) throws -> Configuration.Source {
+  public func source(_ node: Node, _ part: String) throws -> Configuration.Source {
     Configuration.Source(text: try Yams.serialize(node: node), name: "\(file), \(part)")
   }
 }
