@@ -7,7 +7,7 @@ SHELL := /bin/bash
 SWIFT = $(shell sed -n 's/^SWIFT := //p' .collapse/env.mk)
 SWIFT_FLAGS ?=
 
-.PHONY: demo build test check docs examples benchmark clean distclean help bootstrap nvrtc
+.PHONY: demo build test check test-slurm docs examples benchmark clean distclean help bootstrap nvrtc
 
 demo: build ## Train a small network, and draw and explain what its last layer does
 	.build/release/collapse demo
@@ -25,6 +25,10 @@ check: bootstrap nvrtc ## Check format and imports, build with warnings as error
 	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
 	$(MAKE) test SWIFT_FLAGS="$(SWIFT_FLAGS)"
 	$(MAKE) docs examples SWIFT_FLAGS="$(SWIFT_FLAGS)"
+
+test-slurm: bootstrap ## Try sweeps on a real Slurm, started on this host for the purpose, if one is installed
+	$(SWIFT) build $(SWIFT_FLAGS)
+	@Tests/Slurm/run --program .build/debug/collapse || { status=$$?; [ $$status = 77 ] || exit $$status; }
 
 docs: bootstrap ## Make the documentation of the libraries in .build/docs
 	$(SWIFT) build $(SWIFT_FLAGS)
@@ -44,7 +48,7 @@ distclean: clean ## Remove also what bootstrap installed
 	rm -rf .collapse
 
 help: ## List these targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 bootstrap:
 	@scripts/bootstrap

@@ -12,7 +12,7 @@ extension SlurmProfile {
   public init(text: String, file: String) throws {
     let root = try Fields(StrictYAML.compose(text, name: file) ?? .mapping(.init([])), file: file)
     try root.allow(SlurmResources.keys + Self.keys)
-    cells = try SlurmResources(root, over: SlurmResources())
+    cells = try SlurmResources(root)
     let fields = try root.fields("follow_up")
     try fields.allow(SlurmResources.keys)
     followUp = try SlurmResources(fields, over: cells)
@@ -43,26 +43,34 @@ extension SlurmResources {
     "partition", "account", "qos", "time", "gpus", "cpus", "memory", "constraint", "options",
   ]
 
-  /// Resources of a mapping; what it does not say is as in others.
-  init(_ fields: Fields, over base: SlurmResources) throws {
-    self = base
-    partition = try fields.word("partition") ?? partition
-    account = try fields.word("account") ?? account
-    qos = try fields.word("qos") ?? qos
-    time =
-      try fields.word("time", "a time as Slurm writes it: minutes, H:MM:SS or D-HH:MM:SS") {
+  /// Resources of a mapping; what it does not say is as in others, if there are any.
+  init(_ fields: Fields, over base: SlurmResources? = nil) throws {
+    self = base ?? SlurmResources()
+    // A key without a value takes back what the others say, and says nothing where there are none.
+    func value<Value>(_ key: String, _ old: Value?, _ read: (String) throws -> Value?) rethrows -> Value? {
+      if base != nil, fields[key]?.isNothing == true { return nil }
+      return try read(key) ?? old
+    }
+    partition = try value("partition", partition) { try fields.word($0) }
+    account = try value("account", account) { try fields.word($0) }
+    qos = try value("qos", qos) { try fields.word($0) }
+    time = try value("time", time) {
+      try fields.word($0, "a time as Slurm writes it: minutes, H:MM:SS or D-HH:MM:SS") {
         Self.seconds($0).map { $0 > 0 } ?? ["UNLIMITED", "INFINITE"].contains($0.uppercased())
-      } ?? time
+      }
+    }
     gpus =
       try fields.word("gpus", "a number of GPUs, or a type and a number such as a100:1") {
         $0.wholeMatch(of: /0|([A-Za-z0-9_.-]+:)?[1-9]\d{0,3}/) != nil
       } ?? gpus
-    cpus = try fields.number("cpus", 1...65_535) ?? cpus
-    memory =
-      try fields.word("memory", "a size such as 32G, or a number of megabytes") {
+    cpus = try value("cpus", cpus) { try fields.number($0, 1...65_535) }
+    memory = try value("memory", memory) {
+      try fields.word($0, "a size such as 32G, or a number of megabytes") {
         $0.wholeMatch(of: /(0|[1-9]\d{0,11})[KMGTkmgt]?/) != nil
-      } ?? memory
-    constraint = try fields.word("constraint") ?? constraint
+      }
+    }
+    constraint = try value("constraint", constraint) { try fields.word($0) }
+    if fields["gpus"] != nil { options = options.filter { !Self.isForGPUs($0.key) } }
     let named = try fields.sbatchOptions("options")
     if let node = fields["gpus"], let other = named.map(\.0).first(where: Self.isForGPUs) {
       throw Problem(

@@ -11,8 +11,8 @@ public struct SlurmSubmission: Sendable {
   public let plan: String
   /// The cells to do.
   public let cells: [Int]
-  /// The program, and words before `sweep cell` if it needs any.
-  public let program: [String]
+  /// The program.
+  public let program: String
   private let words: [String]
   /// What jobs are called in the queue.
   public let name: String
@@ -40,7 +40,7 @@ public struct SlurmSubmission: Sendable {
     workingDirectory = FileManager.default.currentDirectoryPath
     self.directory = Self.absolute(directory)
     self.plan = Self.absolute(plan)
-    self.program = [Self.absolute(program)]
+    self.program = Self.absolute(program)
     self.words = words
     self.cells = cells
     // Slurm shows it in columns of one line.
@@ -72,7 +72,7 @@ public struct SlurmSubmission: Sendable {
     let title =
       "Cells \(array.cells) of \(plan), each a task of a job array.\n\(ShellWord.command(["sbatch"] + all))"
     let script = SlurmScript(profile: profile, tools: tools.directory).cells(
-      title, command: program + words + ["--plan", plan, "--cell"], offset: array.offset)
+      title, command: [program] + words + ["--plan", plan, "--cell"], offset: array.offset)
     return SlurmJob(path: path, script: script, arguments: all)
   }
 

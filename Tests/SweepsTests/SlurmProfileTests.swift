@@ -1,3 +1,4 @@
+import Foundation
 import Problems
 import TestSupport
 import Testing
@@ -54,6 +55,32 @@ import Testing
       #expect(profile == SlurmProfile() && profile.cells.arguments == ["--gres=gpu:1"])
       #expect(profile.signalSeconds == 120 && profile.arrayLimit == nil && profile.maxParallel == nil)
     }
+  }
+
+  /// The one that people copy.
+  @Test func documentedProfile() throws {
+    let here = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
+    let root = here.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let page = try String(contentsOf: root.appendingPathComponent("docs/clusters.md"), encoding: .utf8)
+    let block = try #require(page.firstMatch(of: /```yaml\n(# cluster\.yaml\n(?s:.*?))```/)).1
+    let profile = try SlurmProfile(text: String(block), file: "clusters.md")
+    #expect(profile.cells.gpus == "a100:1" && profile.cells.arguments.contains("--exclude=node13,node14"))
+    #expect(profile.followUp.arguments.prefix(3) == ["--partition=cpu", "--account=my-group", "--time=30"])
+    #expect(profile.followUp.constraint == nil && profile.followUp.gpus == "0")
+  }
+
+  /// What the job that follows is not to have of the cells'.
+  @Test func takenBack() throws {
+    let profile = try SlurmProfile(
+      text: """
+        constraint: nvlink
+        qos: high
+        memory: 64G
+        options: {gpus-per-node: 1, comment: x}
+        follow_up: {constraint: , memory: ~, qos: low, gpus: 0, options: {comment: false}}
+        """, file: "p.yaml")
+    #expect(profile.followUp.arguments == ["--qos=low"])
+    #expect(profile.cells.arguments.count == 5)
   }
 
   /// Clusters have several words for GPUs.
