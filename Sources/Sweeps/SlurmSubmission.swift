@@ -133,9 +133,9 @@ public struct SlurmSubmission: Sendable {
   /// - Throws: `Problem` with sbatch's message where it refuses, and where the script is kept; `Problem` or
   ///   `FileError` where files cannot be written.
   @discardableResult
-  public func submit(_ tools: SlurmTools = SlurmTools(), besides others: [String] = []) throws -> [SlurmJobs
-    .Job]
-  {
+  public func submit(
+    _ tools: SlurmTools = SlurmTools(), besides others: [String] = []
+  ) throws -> [SlurmJobs.Job] {
     guard !cells.isEmpty else { return [] }
     let place = SlurmJobs.place(in: directory)
     guard !place.contains(where: { $0 == "\\" || $0.isNewline }) else {

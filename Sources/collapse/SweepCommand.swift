@@ -51,7 +51,8 @@ extension SweepCommand {
     @Option(name: .long, help: "Directory for runs, plans and tables. Default: sweeps/NAME.")
     var out: String?
 
-    @Option(name: .long, help: "local: here; slurm: as jobs of a cluster; none: only see what is there.")
+    @Option(
+      name: .long, help: "local: here; slurm: as jobs of a cluster; none: only plan, and see what is there.")
     var launcher = "local"
 
     @Option(
@@ -80,6 +81,8 @@ extension SweepCommand {
       if launcher == "slurm" { return try submit(plan, open, directory, display) }
       if isDryRun { return try list(plan, open, directory) }
       var failed: [SweepPlan.Cell] = []
+      // For whoever schedules otherwise.
+      if launcher == "none" { _ = try directory.keep(plan) }
       if launcher == "local", !open.isEmpty { failed = try train(plan, open, directory) }
       try SweepOutput.present(plan, directory, json: output.json)
       guard failed.isEmpty else {

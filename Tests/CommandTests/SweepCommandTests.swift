@@ -64,7 +64,7 @@ import Testing
   /// A cell is the same command at its first start, after a signal, and when it is done; from any directory.
   @Test func cells() throws {
     #expect(try results(run("sweep", "squares.yaml", "--launcher", "none", "--json")).open == 4)
-    #expect(!FileManager.default.fileExists(atPath: directory.file("sweeps/squares/plan.json")))
+    #expect(FileManager.default.fileExists(atPath: directory.file("sweeps/squares/plan.json")))
     try directory.write(
       Array("config: small.yaml\nbase: {epochs: 60}\nvary: {mixup.alpha: [0.3, 0.7]}\n".utf8), to: "long.yaml"
     )
