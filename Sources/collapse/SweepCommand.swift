@@ -78,7 +78,7 @@ extension SweepCommand {
       display.line(
         "\(sweep.name) in \(directory.path): \(plan.cells.count) runs, \(open.count) to do, "
           + "\(plan.cells.count - open.count) done")
-      if launcher == "slurm" { return try submit(plan, open, directory, display) }
+      if launcher == "slurm", !open.isEmpty { return try submit(plan, open, directory, display) }
       if isDryRun { return try list(plan, open, directory) }
       var failed: [SweepPlan.Cell] = []
       // For whoever schedules otherwise.
