@@ -113,7 +113,7 @@ public struct Scope {
   public static func / (scope: Scope, index: Int) -> Scope { scope / "\(index)" }
 
   /// A tensor of this network in the type that products are computed in: its copy within
-  /// ``Variables/computing(in:_:)``, elsewhere a conversion of its own. To be asked for anew in each pass.
+  /// ``Variables/computing(in:leavingGradients:_:)``, elsewhere a conversion of its own. To be asked for anew in each pass.
   public func converted(_ tensor: Tensor, to dtype: DType) -> Tensor { variables.copies(tensor, dtype) }
 
   private func join(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
