@@ -8,8 +8,6 @@ public final class DeviceLauncher: KernelLauncher {
   public let device: Device
   /// What is worth knowing and no failure, such as a cache that cannot be written.
   public let notes: [String]
-  /// How many programs were compiled, rather than found in the cache.
-  public let compiled: Int
   // The driver keeps what it was given until the process ends.
   private nonisolated(unsafe) let libraries: [KernelProgram: cc_library]
   private nonisolated(unsafe) var kernels: [Kernel: cc_kernel] = [:]
@@ -28,7 +26,7 @@ public final class DeviceLauncher: KernelLauncher {
       var driver: Int32 = 0
       try check(cc_driver_version(&driver))
       let images = try KernelImages(for: capability, driver: Int(driver), cache: cache)
-      (notes, compiled) = (images.notes, images.compiled)
+      notes = images.notes
       libraries = try images.images.mapValues { image in
         var library: cc_library?
         try image.withUnsafeBytes { try check(cc_library_load($0.baseAddress, &library)) }

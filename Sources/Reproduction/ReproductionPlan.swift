@@ -1,17 +1,18 @@
-import Arrays
 import Experiment
 import Foundation
 import Problems
 import Records
+import Sweeps
 import Tasks
 
 /// The runs of a reproduction that are to be done next, numbered: what a cell's number stands for, on whichever machine it
 /// is done.
 ///
 /// A plan does not change once it is written: its file is called after its content.
-public struct ReproductionPlan: Document, Equatable {
+public struct ReproductionPlan: FixedPlan, Equatable {
   public static let fileName = "plan.json"
   public static let kind = "a plan of a reproduction"
+  public static let maker = "collapse reproduce"
 
   /// What the scale is called, and its file's text.
   public var scale: String
@@ -43,23 +44,6 @@ public struct ReproductionPlan: Document, Equatable {
     cells = try plan.open.map { Cell(name: $0.name, identity: try $0.configuration.identity) }
     fingerprint = ""
     fingerprint = try content()
-  }
-
-  /// Reads a plan and checks that it is as it was written.
-  ///
-  /// - Throws: `Problem` if it is missing, another file, of a later version, or changed.
-  public init(verifying path: String) throws {
-    try self.init(path: path)
-    guard fingerprint == (try content()) else {
-      throw Problem(
-        .damagedFile, path, "\(path) is not as it was written; make it again with collapse reproduce.")
-    }
-  }
-
-  private func content() throws -> String {
-    var copy = self
-    copy.fingerprint = ""
-    return String(format: "%016llx", Fingerprint().adding(try copy.json()).value)
   }
 }
 

@@ -23,10 +23,14 @@ public struct RunStore: Sendable {
 
   /// The directory of a configuration's run: the one that is there, or the one to be made.
   public func run(_ configuration: Configuration) throws -> RunDirectory {
-    let suffix = "-" + (try configuration.identity).prefix(12)
+    run(identity: try configuration.identity, name: configuration.name)
+  }
+
+  /// The same for a configuration of which the identity is known.
+  public func run(identity: String, name: String) -> RunDirectory {
+    let suffix = "-" + identity.prefix(12)
     let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-    let name = names.sorted().first { $0.hasSuffix(suffix) } ?? configuration.name + suffix
-    return RunDirectory("\(directory)/\(name)")
+    return RunDirectory("\(directory)/\(names.sorted().first { $0.hasSuffix(suffix) } ?? name + suffix)")
   }
 
   /// How far it is.

@@ -60,7 +60,7 @@ public struct Sweep: Sendable {
 
   /// Settings that are varied, in the order in which they are first named.
   public var keys: [String] {
-    candidates.joined().reduce(into: []) { if !$0.contains($1.key) { $0.append($1.key) } }
+    candidates.joined().keys
   }
 
   /// The configuration of a candidate with a seed.
@@ -124,4 +124,9 @@ extension Sweep {
       return "\(Double(String(format: "%.6g", value)) ?? value)"
     }
   }
+}
+
+extension Sequence where Element == Sweep.Setting {
+  /// The keys, in the order in which they are first named.
+  var keys: [String] { reduce(into: []) { if !$0.contains($1.key) { $0.append($1.key) } } }
 }

@@ -42,21 +42,14 @@ public struct SweepDirectory: Sendable {
     return file
   }
 
-  /// How far a cell is.
-  public func state(_ cell: SweepPlan.Cell) throws -> RunStore.State { store.state(of: try run(cell)) }
-
   /// A cell's run.
-  public func run(_ cell: SweepPlan.Cell) throws -> RunDirectory {
-    try store.run(plan(cell))
-  }
-
-  private func plan(_ cell: SweepPlan.Cell) throws -> Configuration {
-    try Configuration([.init(text: cell.configuration, name: "cell \(cell.number)")])
+  public func run(_ cell: SweepPlan.Cell, of plan: SweepPlan) -> RunDirectory {
+    store.run(identity: cell.identity, name: plan.name)
   }
 
   /// Whether nothing is left to do for a cell; one that has diverged would diverge again.
   public func isDone(_ cell: SweepPlan.Cell, _ plan: SweepPlan) throws -> Bool {
-    let run = try run(cell)
+    let run = run(cell, of: plan)
     switch store.state(of: run) {
     case .diverged: return true
     case .finished: return try !plan.measures || Measurement.found(in: run.path) != nil

@@ -1,4 +1,3 @@
-import Arrays
 import Experiment
 import Foundation
 import Problems
@@ -7,9 +6,10 @@ import Records
 /// All runs of a sweep, numbered: what a cell's number stands for, on whichever machine it is trained.
 ///
 /// A plan does not change once it is written: its file is called after its content.
-public struct SweepPlan: Document, Equatable {
+public struct SweepPlan: FixedPlan, Equatable {
   public static let fileName = "plan.json"
   public static let kind = "a plan of a sweep"
+  public static let maker = "collapse sweep"
 
   /// What the sweep is called.
   public var name: String
@@ -62,23 +62,6 @@ public struct SweepPlan: Document, Equatable {
     fingerprint = try content()
   }
 
-  /// Reads a plan and checks that it is as it was written.
-  ///
-  /// - Throws: `Problem` if it is missing, another file, of a later version, or changed.
-  public init(verifying path: String) throws {
-    try self.init(path: path)
-    guard fingerprint == (try content()), cells.indices.allSatisfy({ cells[$0].number == $0 }) else {
-      throw Problem(
-        .damagedFile, path, "\(path) is not as it was written; make it again with collapse sweep.")
-    }
-  }
-
-  private func content() throws -> String {
-    var copy = self
-    copy.fingerprint = ""
-    return String(format: "%016llx", Fingerprint().adding(try copy.json()).value)
-  }
-
   /// The configuration of a cell.
   ///
   /// - Throws: `Problem` for a number of no cell, or if this program makes something else of it than the one that planned
@@ -99,8 +82,11 @@ public struct SweepPlan: Document, Equatable {
     return configuration
   }
 
+  /// Whether each cell has its place's number.
+  public var isConsistent: Bool { cells.indices.allSatisfy { cells[$0].number == $0 } }
+
   /// Settings that are varied, in the order in which they are first named.
   public var keys: [String] {
-    cells.flatMap(\.settings).reduce(into: []) { if !$0.contains($1.key) { $0.append($1.key) } }
+    cells.flatMap(\.settings).keys
   }
 }

@@ -49,7 +49,7 @@ public struct SweepResults: Document, Equatable {
     for cell in plan.cells {
       if rows[cell.settings] == nil { order.append(cell.settings) }
       if try !directory.isDone(cell, plan) { open += 1 }
-      rows[cell.settings, default: []].append(try Run(cell, in: directory, plan.choice))
+      rows[cell.settings, default: []].append(try Run(cell, of: plan, in: directory))
     }
     candidates = order.map { Candidate($0, rows[$0]!) }
     guard open == 0, let choice else { return }
@@ -84,12 +84,12 @@ extension SweepResults.Candidate {
 }
 
 extension SweepResults.Run {
-  fileprivate init(_ cell: SweepPlan.Cell, in directory: SweepDirectory, _ choice: Sweep.Choice?) throws {
-    let run = try directory.run(cell)
+  fileprivate init(_ cell: SweepPlan.Cell, of plan: SweepPlan, in directory: SweepDirectory) throws {
+    let run = directory.run(cell, of: plan)
     (self.cell, seed, self.directory) = (cell.number, cell.seed, run.path)
     let state = directory.store.state(of: run)
     self.state = state.word
-    if state == .finished, let choice { number = try RunEntry(run).numbers[choice.number] }
+    if state == .finished, let choice = plan.choice { number = try RunEntry(run).numbers[choice.number] }
   }
 }
 
@@ -113,7 +113,7 @@ extension Sweep.Choice {
 extension SweepResults {
   /// Settings that are varied, in the order in which they are first named.
   public var keys: [String] {
-    candidates.flatMap(\.settings).reduce(into: []) { if !$0.contains($1.key) { $0.append($1.key) } }
+    candidates.flatMap(\.settings).keys
   }
 
   /// A row for each candidate, for people: what varies, the number with its deviation over seeds, and how many runs there

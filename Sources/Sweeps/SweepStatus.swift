@@ -78,7 +78,7 @@ public struct SweepStatus: Document, Equatable {
 
 extension SweepStatus.Cell {
   fileprivate init(_ cell: SweepPlan.Cell, _ plan: SweepPlan, in directory: SweepDirectory) throws {
-    let run = try directory.run(cell)
+    let run = directory.run(cell, of: plan)
     let configuration = try Configuration([.init(text: cell.configuration, name: "cell \(cell.number)")])
     (number, settings, seed, self.directory) = (cell.number, cell.settings, cell.seed, run.path)
     epochs = configuration.epochs

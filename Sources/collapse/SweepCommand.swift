@@ -123,7 +123,7 @@ extension SweepCommand {
     /// What would be done.
     private func list(_ plan: SweepPlan, _ open: [SweepPlan.Cell], _ directory: SweepDirectory) throws {
       if output.json { return print(try plan.json()) }
-      for cell in open { print("\(cell.number): \(cell.description): \(try directory.run(cell).path)") }
+      for cell in open { print("\(cell.number): \(cell.description): \(directory.run(cell, of: plan).path)") }
     }
 
     /// Trains here; gives what failed.

@@ -90,11 +90,11 @@ import Testing
     #expect(
       try carryOut(plan, 1, trainer) == .wasDone && trainer.trained.count == 1 && trainer.resumed.isEmpty)
     // As one that was killed before it had a summary.
-    let run = try place.run(plan.cells[1])
+    let run = place.run(plan.cells[1], of: plan)
     try FileManager.default.removeItem(atPath: run.summary)
     #expect(try carryOut(plan, 1, trainer) == .done && trainer.resumed == [run.path])
     // As one that was killed before it had a configuration.
-    let early = try place.run(plan.cells[2])
+    let early = place.run(plan.cells[2], of: plan)
     _ = try RunDirectory.create(at: early.path, name: "rates")
     #expect(try carryOut(plan, 2, trainer) == .done && trainer.trained.count == 2)
     // What has diverged would diverge again.
@@ -146,10 +146,10 @@ import Testing
     let plan = try plan()
     let trainer = Trainer(failures: [0.01: .diverged, 0.3: .outOfMemory])
     for number in [0, 1, 2] { _ = try? carryOut(plan, number, trainer) }
-    try Trainer.manifest(.failed, Configuration()).write(to: place.run(plan.cells[2]).path)
+    try Trainer.manifest(.failed, Configuration()).write(to: place.run(plan.cells[2], of: plan).path)
     // A process of this machine that lives, and one that does not.
     func lock(_ number: Int, process: Int32) throws {
-      let run = try place.run(plan.cells[number])
+      let run = place.run(plan.cells[number], of: plan)
       try RunDirectory.makeDirectory(run.checkpoints)
       try RunDirectory.write(plan.cells[number].configuration, to: run.configuration)
       var host = [CChar](repeating: 0, count: 256)
