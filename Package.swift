@@ -88,7 +88,14 @@ let package = Package(
       linkerSettings: [.unsafeFlags(linkLibtorch), .linkedLibrary("c10")]),
     .target(
       name: "CTorch",
-      cxxSettings: [.unsafeFlags(["-isystem", libtorch + "/include"])],
+      // Declarations: of libraries within libtorch whose headers it comes without.
+      exclude: ["Declarations"],
+      cxxSettings: [
+        .headerSearchPath("Declarations"),
+        .unsafeFlags([
+          "-isystem", libtorch + "/include", "-isystem", libtorch + "/include/torch/csrc/api/include",
+        ]),
+      ],
       linkerSettings: [
         .unsafeFlags(linkLibtorch), .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
       ]),
@@ -130,6 +137,8 @@ let package = Package(
       swiftSettings: strict),
     // The CUDA kernels' own sources, run on the CPU.
     .target(name: "CUDATwins", path: "Tests/CUDATwins", cxxSettings: [.unsafeFlags(["-O2"])]),
+    // NCCL between threads, on the CPU.
+    .target(name: "NCCLTwin", path: "Tests/NCCLTwin"),
     .target(
       name: "EmulatedCUDA", dependencies: ["CUDA", "CUDATwins", "Torch"], path: "Tests/EmulatedCUDA",
       swiftSettings: strict),
@@ -157,7 +166,9 @@ let package = Package(
       "ReportTests", ["Arrays", "Experiment", "Records", "Report", "Reproduction", "TestSupport"]),
     tests("ExperimentTests", ["Datasets", "Experiment", "Problems", "Records", "TestSupport"]),
     tests("RecordsTests", ["Records", "Problems", "TestSupport"]),
-    tests("CUDATests", ["CUDA", "EmulatedCUDA", "Problems", "TestSupport", "Torch"]),
+    tests("CUDATests", ["CCUDA", "CUDA", "EmulatedCUDA", "NCCLTwin", "Problems", "TestSupport", "Torch"]),
+    .target(
+      name: "ThreadGroups", dependencies: ["Torch"], path: "Tests/ThreadGroups", swiftSettings: strict),
     tests("NNTests", ["CKernels", "CUDA", "EmulatedCUDA", "NN", "Problems", "Torch"], fixtures: true),
     tests("ModelsTests", ["Arrays", "Models", "NN", "Problems", "Torch"], fixtures: true),
     tests("RandomnessTests", ["Randomness"]),
@@ -171,7 +182,7 @@ let package = Package(
       "TrainingTests",
       [
         "Arrays", "Datasets", "EmulatedCUDA", "Geometry", "Models", "NN", "Problems", "Randomness", "Records",
-        "TestSupport", "Theory", "Torch", "Training",
+        "TestSupport", "Theory", "ThreadGroups", "Torch", "Training",
       ]),
     tests(
       "RunsTests",

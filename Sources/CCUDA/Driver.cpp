@@ -15,9 +15,20 @@ struct Driver {
   int (*launch)(cc_kernel, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **,
                 void **);
   int (*describe)(int, const char **);
+  int (*bus_id)(char *, int, int);
+  int (*retain_context)(void **, int);
+  int (*use_context)(void *);
+  int (*exchange_capture_mode)(int *);
+  int (*make_event)(cc_event *, unsigned);
+  int (*record_event)(cc_event, void *);
+  int (*query_event)(cc_event);
+  int (*free_event)(cc_event);
 };
 
 constexpr int capability_major = 75, capability_minor = 76;
+constexpr int not_ready = 600;
+constexpr unsigned event_without_timing = 2;
+constexpr int capture_mode_relaxed = 2;
 
 std::string words(const Driver &driver, int status) {
   const char *text = nullptr;
@@ -41,7 +52,15 @@ cc_error open_driver(Driver &driver) {
       (error = shim::find(library, "cuLibraryLoadData", driver.load)) ||
       (error = shim::find(library, "cuLibraryGetKernel", driver.kernel)) ||
       (error = shim::find(library, "cuLaunchKernel", driver.launch)) ||
-      (error = shim::find(library, "cuGetErrorString", driver.describe))) {
+      (error = shim::find(library, "cuGetErrorString", driver.describe)) ||
+      (error = shim::find(library, "cuDeviceGetPCIBusId", driver.bus_id)) ||
+      (error = shim::find(library, "cuDevicePrimaryCtxRetain", driver.retain_context)) ||
+      (error = shim::find(library, "cuCtxSetCurrent", driver.use_context)) ||
+      (error = shim::find(library, "cuThreadExchangeStreamCaptureMode", driver.exchange_capture_mode)) ||
+      (error = shim::find(library, "cuEventCreate", driver.make_event)) ||
+      (error = shim::find(library, "cuEventRecord", driver.record_event)) ||
+      (error = shim::find(library, "cuEventQuery", driver.query_event)) ||
+      (error = shim::find(library, "cuEventDestroy_v2", driver.free_event))) {
     return error;
   }
   return checked(driver, "cuInit", driver.initialise(0));
@@ -97,4 +116,59 @@ extern "C" cc_error cc_launch(cc_kernel kernel, unsigned grid_x, unsigned grid_y
   // A kernel stands for a function of whichever context the stream is of.
   return checked(*d, "cuLaunchKernel",
                  d->launch(kernel, grid_x, grid_y, 1, threads, 1, 1, 0, stream, arguments, nullptr));
+}
+
+extern "C" cc_error cc_device_bus_id(int device, char *text, int size) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  int handle;
+  if (auto error = checked(*d, "cuDeviceGet", d->device(&handle, device))) return error;
+  return checked(*d, "cuDeviceGetPCIBusId", d->bus_id(text, size, handle));
+}
+
+extern "C" cc_error cc_context_retain(int device, cc_context *result) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  int handle;
+  if (auto error = checked(*d, "cuDeviceGet", d->device(&handle, device))) return error;
+  return checked(*d, "cuDevicePrimaryCtxRetain", d->retain_context(result, handle));
+}
+
+extern "C" cc_error cc_context_use(cc_context context) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  return checked(*d, "cuCtxSetCurrent", d->use_context(context));
+}
+
+extern "C" cc_error cc_thread_ignore_recordings(void) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  int mode = capture_mode_relaxed;
+  return checked(*d, "cuThreadExchangeStreamCaptureMode", d->exchange_capture_mode(&mode));
+}
+
+extern "C" cc_error cc_event_make(cc_event *result) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  return checked(*d, "cuEventCreate", d->make_event(result, event_without_timing));
+}
+
+extern "C" cc_error cc_event_record(cc_event event, void *stream) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  return checked(*d, "cuEventRecord", d->record_event(event, stream));
+}
+
+extern "C" cc_error cc_event_passed(cc_event event, bool *result) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  const int status = d->query_event(event);
+  *result = status == 0;
+  return status == not_ready ? nullptr : checked(*d, "cuEventQuery", status);
+}
+
+extern "C" cc_error cc_event_free(cc_event event) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  return checked(*d, "cuEventDestroy", d->free_event(event));
 }

@@ -206,6 +206,12 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   case noPythonPackage
   /// A figure that could not be rendered.
   case notRendered
+  /// What launchers say of the workers of a run is missing or makes no sense; `subject` is the variable.
+  case badLauncher
+  /// Workers of one run that are not of one mind: versions, settings, data or machines differ.
+  case unequalWorkers
+  /// A worker of a run that is gone, cannot be reached or does not answer.
+  case lostWorker
   /// The user has stopped the program; `subject` is the directory of a run that has a checkpoint, if there is
   /// one.
   case interrupted

@@ -150,6 +150,14 @@ extension Problem {
       ]
     case .workerEnded: return goingOn
     case .workerKilled: return ["It may have run out of memory: try a smaller batch_size."] + goingOn
+    case .badLauncher:
+      return [
+        "torchrun and srun set these variables: torchrun --no-python --nproc-per-node 2 collapse train …;",
+        "to train in one process where they are set: unset RANK WORLD_SIZE",
+      ]
+    case .unequalWorkers:
+      return ["Start every worker with the same program, the same settings and the same data."]
+    case .lostWorker: return goingOn
     case .noPythonPackage where subject.isEmpty:
       return ["Install Python 3, or set COLLAPSE_PYTHON to one; it needs no packages."]
     case .noPythonPackage:

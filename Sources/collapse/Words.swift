@@ -56,7 +56,8 @@ extension ProblemCode {
       .cannotMakeDirectory, .outOfRange, .tooFewImages, .unfitNormalization, .unknownNetwork, .unfitImages,
       .unfitSimplex, .batchTooLarge, .missingLayer, .tooManyClasses, .noClassToken, .unseenLayers,
       .otherClassCount,
-      .locked, .changedConfiguration, .notThreeClasses, .tooManyToResample, .noDevice:
+      .locked, .changedConfiguration, .notThreeClasses, .tooManyToResample, .noDevice, .badLauncher,
+      .unequalWorkers:
       .usage
     case .damagedFile, .badRunConfiguration, .otherFile, .newerDocument, .pickle, .malformedData,
       .wrongChecksum, .wrongDownload,
@@ -77,7 +78,7 @@ extension ProblemCode {
       .missing
     case .unwritableFile, .unwrittenCheckpoint, .diverged, .allDiverged, .outOfMemory, .engineFailed,
       .workerEnded,
-      .workerKilled, .notRendered, .internalError:
+      .workerKilled, .lostWorker, .notRendered, .internalError:
       .internalError
     case .interrupted:
       .interrupted

@@ -1,5 +1,5 @@
-// NVIDIA's compiler for kernels (NVRTC) and its driver, opened when they are asked for: neither they nor their headers are
-// needed to build. No logic lives here.
+// NVIDIA's compiler for kernels (NVRTC), its driver and its collectives (NCCL), opened when they are asked for: neither
+// they nor their headers are needed to build. No logic lives here.
 #ifndef CCUDA_H
 #define CCUDA_H
 
@@ -52,7 +52,31 @@ cc_error cc_library_kernel(cc_library library, const char *name, cc_kernel *resu
 cc_error cc_launch(cc_kernel kernel, unsigned grid_x, unsigned grid_y, unsigned threads, void *stream,
                    void **arguments);
 
+/// A device's place on its host's PCI bus, such as "0000:3b:00.0", with a null byte at the end.
+cc_error cc_device_bus_id(int device, char *text, int size);
+
+/// A device's context (CUcontext) that all of its libraries share; it stays.
+typedef void *cc_context;
+cc_error cc_context_retain(int device, cc_context *result);
+/// Makes it the calling thread's.
+cc_error cc_context_use(cc_context context);
+/// Lets the calling thread ask for events while another thread records a graph, which would spoil the recording.
+cc_error cc_thread_ignore_recordings(void);
+
+/// A place in a stream (CUevent) that the device passes.
+typedef void *cc_event;
+/// Makes one in the calling thread's context.
+cc_error cc_event_make(cc_event *result);
+/// Puts it at a stream's end.
+cc_error cc_event_record(cc_event event, void *stream);
+/// Whether the device has passed it; does not wait.
+cc_error cc_event_passed(cc_event event, bool *result);
+cc_error cc_event_free(cc_event event);
+
 #ifdef __cplusplus
 }
 #endif
+
+#include "CCUDACollectives.h"
+
 #endif

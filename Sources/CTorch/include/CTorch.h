@@ -8,6 +8,7 @@
 #include "CTorchDevices.h"
 #include "CTorchGenerators.h"
 #include "CTorchGraphs.h"
+#include "CTorchGroups.h"
 #include "CTorchModules.h"
 #include "CTorchOperators.h"
 #include "CTorchTensors.h"
