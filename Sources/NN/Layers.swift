@@ -59,17 +59,24 @@ public struct BatchNorm2d {
     self.scope = scope
     weight = scope.parameter("weight", [channels], .constant(1))
     bias = scope.parameter("bias", [channels], .constant(0))
-    runningMean = scope.buffer("running_mean", [channels], .constant(0))
-    runningVariance = scope.buffer("running_var", [channels], .constant(1))
+    runningMean = scope.statistic("running_mean", [channels], .constant(0))
+    runningVariance = scope.statistic("running_var", [channels], .constant(1))
   }
 
   /// Normalises by the statistics that `statistics` names.
   public func callAsFunction(_ x: Tensor, _ statistics: BatchStatistics) -> Tensor {
+    if let shared = shared(x, statistics) { return shared }
     let usesRunning = statistics != .batch
     return x.batchNorm(
       weight: weight, bias: bias, runningMean: usesRunning ? runningMean : nil,
       runningVariance: usesRunning ? runningVariance : nil, training: statistics != .running,
       momentum: Self.momentum, epsilon: Self.epsilon)
+  }
+
+  /// Normalised by the statistics of several ranks, where training takes these together.
+  func shared(_ x: Tensor, _ statistics: BatchStatistics) -> Tensor? {
+    guard statistics == .updating, let group = scope.variables.statisticsGroup else { return nil }
+    return SharedNorm(norm: self, x: x, group: group).run()[0]
   }
 }
 

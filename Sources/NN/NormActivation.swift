@@ -33,7 +33,8 @@ extension BatchNorm2d {
   public func rectified(_ stream: ResidualStream, _ statistics: BatchStatistics) -> (
     output: Tensor, input: Tensor
   ) {
-    guard let call = scope.kernels.rectifiedNorm(self, stream, statistics) else {
+    let isShared = statistics == .updating && scope.variables.statisticsGroup != nil
+    guard !isShared, let call = scope.kernels.rectifiedNorm(self, stream, statistics) else {
       let x = stream.tensor
       return (self(x, statistics).relu(), x)
     }

@@ -20,6 +20,8 @@ public final class Variables {
     public let tensor: Tensor
     /// Whether the optimiser trains it.
     public let isTrained: Bool
+    /// Whether it is a running statistic, which passes of training move.
+    public var isStatistic = false
   }
 
   /// All tensors in the order in which the network made them.
@@ -32,6 +34,8 @@ public final class Variables {
   let generator: Generator
   /// The trained tensors in the type that products are computed in.
   let copies = WorkingCopies()
+  /// The ranks whose images batch norm takes together in training; nil: this process's alone.
+  public var statisticsGroup: (any ProcessGroup)?
 
   /// An empty collection; initial values come from a CPU generator of this seed, so that they are
   /// the same on every device.
@@ -55,11 +59,11 @@ public final class Variables {
   /// Number of trained numbers.
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
 
-  func add(_ name: String, _ tensor: Tensor, isTrained: Bool) -> Tensor {
+  func add(_ name: String, _ tensor: Tensor, isTrained: Bool, isStatistic: Bool = false) -> Tensor {
     precondition(!entries.contains { $0.name == name }, "two variables are named \(name)")
     let placed = tensor.to(device)
     if isTrained { placed.requiringGradient() }
-    entries.append(Entry(name: name, tensor: placed, isTrained: isTrained))
+    entries.append(Entry(name: name, tensor: placed, isTrained: isTrained, isStatistic: isStatistic))
     return placed
   }
 
@@ -129,6 +133,12 @@ public struct Scope {
   /// Makes a tensor that is stored but not trained.
   public func buffer(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Tensor {
     variables.add(join(name), initializer.make(shape, variables.generator), isTrained: false)
+  }
+
+  /// Makes a running statistic: stored, not trained, but moved by passes of training.
+  func statistic(_ name: String, _ shape: [Int], _ initializer: Initializer) -> Tensor {
+    variables.add(
+      join(name), initializer.make(shape, variables.generator), isTrained: false, isStatistic: true)
   }
 }
 

@@ -6,7 +6,7 @@ import Torch
 /// Images that go through a network batch after batch, without augmentation: as they are, or mixed.
 public struct ImageSource {
   /// Images of each batch.
-  let batches: [Range<Int>]
+  var batches: [Range<Int>]
   /// N×C×H×W numbers in `float32` of a batch.
   let read: (Network, Range<Int>) -> Tensor
 

@@ -50,17 +50,20 @@ public struct MixingPlan: Sendable, Equatable {
   public func placed(on device: Device) -> PlacedMixing {
     PlacedMixing(
       lambdas: Tensor(lambdas.map(Float.init), device: device), partners: Tensor(partners, device: device),
-      boxes: boxes.map { Tensor(Self.edges($0), shape: [4, $0.count], device: device) })
+      boxes: boxes.map { Tensor(Self.edges($0).flatMap(\.self), shape: [4, $0.count], device: device) })
   }
 
   /// First and last row and column of boxes, each one past its end: all tops, all bottoms, all lefts, all rights.
-  static func edges(_ boxes: [Box]) -> [Int] {
-    boxes.map(\.rows.lowerBound) + boxes.map(\.rows.upperBound) + boxes.map(\.columns.lowerBound)
-      + boxes.map(\.columns.upperBound)
+  static func edges(_ boxes: [Box]) -> [[Int]] {
+    [
+      boxes.map(\.rows.lowerBound), boxes.map(\.rows.upperBound), boxes.map(\.columns.lowerBound),
+      boxes.map(\.columns.upperBound),
+    ]
   }
 }
 
-/// A mixing plan whose numbers are on a device.
+/// A mixing plan whose numbers are on a device: for the first N images of a batch, which may end with images that are
+/// only partners.
 public struct PlacedMixing: Sendable {
   /// λ, N in `float32`.
   let lambdas: Tensor
@@ -73,18 +76,25 @@ public struct PlacedMixing: Sendable {
   public func mix(images: Tensor) -> Tensor {
     // A failed tensor has no shape; it only travels on.
     guard let boxes, images.failure == nil else { return mix(images) }
-    let (count, height, width) = (images.shape[0], images.shape[2], images.shape[3])
+    let (count, height, width) = (lambdas.count, images.shape[2], images.shape[3])
     func edge(_ number: Int) -> Tensor { boxes.selected(number).reshaped([count, 1, 1, 1]) }
     let rows = Tensor.range(height, device: images.device).reshaped([1, 1, height, 1])
     let columns = Tensor.range(width, device: images.device).reshaped([1, 1, 1, width])
     let within = rows.atLeast(edge(0)).and(rows.below(edge(1)))
       .and(columns.atLeast(edge(2)).and(columns.below(edge(3))))
     // Ones and zeros as weights choose without rounding.
-    return images.lerp(to: images.indexSelected(partners), weight: within.to(.float32))
+    return own(images).lerp(to: images.indexSelected(partners), weight: within.to(.float32))
   }
 
   /// Blends a batch with its own permutation, N×… numbers; targets whatever the kind.
-  public func mix(_ batch: Tensor) -> Tensor { Self.blend(batch, batch.indexSelected(partners), lambdas) }
+  public func mix(_ batch: Tensor) -> Tensor {
+    Self.blend(own(batch), batch.indexSelected(partners), lambdas)
+  }
+
+  /// Without images that are only partners.
+  private func own(_ batch: Tensor) -> Tensor {
+    batch.failure != nil || batch.length == lambdas.count ? batch : batch.narrowed(0..<lambdas.count)
+  }
 
   fileprivate static func blend(_ a: Tensor, _ b: Tensor, _ lambdas: Tensor) -> Tensor {
     let weights = lambdas.reshaped([lambdas.count] + a.shape.dropFirst().map { _ in 1 })

@@ -62,9 +62,24 @@ public struct Network {
   /// - Parameters:
   ///   - images: one or more.
   ///   - batchSize: images a step.
-  /// - Throws: `TorchError` of a failed operator.
-  public func accuracy(on images: DeviceImages, batchSize: Int) throws -> Double {
-    let predicted = try logits(of: images, batchSize: batchSize).argmax(1).array(Int.self)
-    return Double(zip(predicted, images.labels).count { $0 == $1 }) / Double(images.count)
+  ///   - group: the processes that share the batches, each with the same network; nil: this one takes all.
+  /// - Throws: `TorchError` of a failed operator, with the code `lostWorker` if another process is gone.
+  public func accuracy(on images: DeviceImages, batchSize: Int, sharedBy group: (any ProcessGroup)? = nil)
+    throws
+    -> Double
+  {
+    var source = ImageSource.all(images, batchSize: batchSize)
+    if let group {
+      source.batches = source.batches.enumerated().filter { $0.offset % group.size == group.rank }.map(
+        \.element)
+    }
+    var correct = 0
+    if !source.batches.isEmpty {
+      let predicted = try forward(source, probes: [.logits]).logits!.argmax(1).array(Int.self)
+      let labels = source.batches.flatMap { images.labels[$0] }
+      correct = zip(predicted, labels).count { $0 == $1 }
+    }
+    if let group { correct = try group.gathered(Tensor([correct])).array(Int.self).reduce(0, +) }
+    return Double(correct) / Double(images.count)
   }
 }

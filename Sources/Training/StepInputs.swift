@@ -3,8 +3,10 @@ import Torch
 
 /// All that a step reads that changes from step to step, as it was drawn.
 public struct StepNumbers: Sendable, Equatable {
-  /// Places of the batch's images in the training set.
+  /// Places of the batch's images in the training set, and after them those of images that are only partners.
   public var images: [Int]
+  /// Images of the batch; the others are partners.
+  public var rows: Int
   /// Offsets and flips; nil leaves the images as they are.
   public var crops: CropFlip.Draw?
   /// λ, partners and boxes; nil mixes nothing.
@@ -19,8 +21,29 @@ public struct StepNumbers: Sendable, Equatable {
   /// A step on some images.
   public init(images: [Int], learningRate: Double, number: Int) {
     self.images = images
+    rows = images.count
     self.learningRate = learningRate
     self.number = number
+  }
+
+  /// What a worker needs that takes some images of the batch: these, and after them a partner for each where images are
+  /// mixed. Each image comes with its own offsets and flip.
+  public func taking(_ range: Range<Int>) -> StepNumbers {
+    var taken = self
+    taken.rows = range.count
+    let chosen = Array(range) + (mixing.map { Array($0.partners[range]) } ?? [])
+    taken.images = chosen.map { images[$0] }
+    taken.crops = crops.map { crops in
+      CropFlip.Draw(
+        tops: chosen.map { crops.tops[$0] }, starts: chosen.map { crops.starts[$0] },
+        signs: chosen.map { crops.signs[$0] })
+    }
+    taken.mixing = mixing.map { mixing in
+      MixingPlan(
+        lambdas: Array(mixing.lambdas[range]), partners: Array(range.count..<2 * range.count),
+        boxes: mixing.boxes.map { Array($0[range]) })
+    }
+    return taken
   }
 }
 
@@ -38,8 +61,10 @@ public final class StepInputs {
     public var layer = 0
   }
 
-  /// Images of a step.
+  /// Images that a step reads: the batch's and those that are only partners.
   public let batchSize: Int
+  /// Images of the batch.
+  public let rows: Int
   /// Of the step that they were filled for last.
   public private(set) var shape = Shape()
   /// All of it: places of images, then tops, starts and signs, then partners, then edges of boxes, 9·N integers; then, in
@@ -59,9 +84,14 @@ public final class StepInputs {
 
   /// Room for steps of so many images.
   ///
+  /// - Parameters:
+  ///   - batchSize: images that a step reads.
+  ///   - rows: images of the batch; nil: all of them.
+  ///   - device: where it is.
   /// - Throws: `TorchError` if there is no memory for it.
-  public init(batchSize: Int, device: Device) throws {
+  public init(batchSize: Int, rows: Int? = nil, device: Device) throws {
     self.batchSize = batchSize
+    self.rows = rows ?? batchSize
     let ofLambdas = (batchSize + 1) / 2
     words = try Tensor.zeros([9 * batchSize + ofLambdas + 2], dtype: .int64, device: device).checked()
     let all = words
@@ -83,19 +113,34 @@ public final class StepInputs {
 
   /// How the step's images are mixed; nil for a step that mixes nothing.
   var mixing: PlacedMixing? {
+    guard shape.isMixed else { return nil }
+    func own(_ tensor: Tensor, _ dimension: Int = 0) -> Tensor {
+      rows == batchSize ? tensor : tensor.narrowed(0..<rows, dimension: dimension)
+    }
+    return PlacedMixing(
+      lambdas: own(lambdas), partners: own(partners), boxes: shape.isCut ? own(boxes, 1) : nil)
+  }
+
+  /// The same as kernels read it, which skip what is of partners alone.
+  var wholeMixing: PlacedMixing? {
     shape.isMixed ? PlacedMixing(lambdas: lambdas, partners: partners, boxes: shape.isCut ? boxes : nil) : nil
   }
 
   /// Overwrites all numbers, without waiting for the device.
   ///
-  /// - Precondition: the numbers are of `batchSize` images.
+  /// - Precondition: the numbers are of `batchSize` images, of which `rows` are the batch's.
   /// - Throws: `TorchError` if a copy fails.
   public func fill(_ numbers: StepNumbers) throws {
-    precondition(numbers.images.count == batchSize, "\(numbers.images.count) images for \(batchSize)")
+    precondition(
+      numbers.images.count == batchSize && numbers.rows == rows,
+      "\(numbers.images.count) images, \(numbers.rows) of the batch, for \(batchSize) and \(rows)")
     let nothing = [Int](repeating: 0, count: batchSize)
+    // Of partners nothing is drawn.
+    func padded(_ values: [Int]) -> [Int] { values + nothing.prefix(batchSize - values.count) }
     let crops = numbers.crops.map { $0.tops + $0.starts + $0.signs } ?? nothing + nothing + nothing
-    let edges = numbers.mixing?.boxes.map(MixingPlan.edges) ?? nothing + nothing + nothing + nothing
-    var values = numbers.images + crops + (numbers.mixing?.partners ?? nothing) + edges
+    let edges = numbers.mixing?.boxes.map { MixingPlan.edges($0).flatMap(padded) }
+    var values = numbers.images + crops + padded(numbers.mixing?.partners ?? [])
+    values += edges ?? nothing + nothing + nothing + nothing
     var floats = numbers.mixing?.lambdas.map(Float.init) ?? []
     floats += [Float](repeating: 0, count: batchSize + batchSize % 2 - floats.count)
     func append(_ low: UInt32, _ high: UInt32) {

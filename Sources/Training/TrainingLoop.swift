@@ -64,7 +64,7 @@ public final class TrainingLoop {
   /// - Throws: `Problem` for batches that are empty, larger than there are images, or that the step's parts do not
   ///   divide; `TorchError` if there is no memory for a step's numbers.
   public init(_ stepper: any Stepper, _ planner: StepPlanner, observers: [any Observer] = []) throws {
-    let parts = stepper.step.parts
+    let parts = stepper.step.parts.count
     guard (1...max(1, planner.imageCount)).contains(planner.batchSize), planner.batchSize % parts == 0
     else {
       throw Problem(
@@ -77,7 +77,7 @@ public final class TrainingLoop {
     self.planner = planner
     self.observers = observers
     let device = stepper.network.variables.device
-    inputs = try StepInputs(batchSize: planner.batchSize, device: device)
+    inputs = try stepper.step.inputs(for: planner)
     losses = try LossRecord(on: device)
   }
 
@@ -97,19 +97,19 @@ public final class TrainingLoop {
   /// Whether all epochs are done.
   public var isFinished: Bool { position.epoch >= planner.epochs }
 
-  /// Trains to the end, or until `shouldStop` says so, which is asked after every step.
+  /// Trains to the end, or until `shouldStop` says so, which is asked once after every step.
   ///
   /// - Throws: `Problem` when the loss is no longer a number, `TorchError` of a failed operator, or what an observer
-  ///   throws.
-  public func run(until shouldStop: () -> Bool = { false }) throws -> Outcome {
+  ///   or `shouldStop` throws.
+  public func run(until shouldStop: () throws -> Bool = { false }) throws -> Outcome {
     while !isFinished {
       let order = planner.order(epoch: position.epoch)
       while position.step < planner.stepsPerEpoch {
-        try inputs.fill(planner.numbers(order, epoch: position.epoch, step: position.step))
+        try inputs.fill(stepper.step.own(planner.numbers(order, epoch: position.epoch, step: position.step)))
         try losses.append(stepper(inputs))
         position.step += 1
         if losses.isFull || position.step == planner.stepsPerEpoch { try readLosses() }
-        if shouldStop() {
+        if try shouldStop() {
           for observer in observers { try observer.willStop(self) }
           return .interrupted
         }
@@ -148,6 +148,7 @@ public final class TrainingLoop {
     let first = position.step - losses.unread
     let values = try losses.read()
     guard !values.isEmpty else { return }
+    try step.parts.group?.checkAlive()
     if let bad = values.firstIndex(where: { !$0.isFinite }) {
       throw diverged("the loss is \(values[bad].isNaN ? "not a number" : "infinite") at", step: first + bad)
     }

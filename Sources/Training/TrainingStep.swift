@@ -55,9 +55,9 @@ public struct BatchAssembly: Sendable {
   }
 
   private func request(_ inputs: StepInputs) -> BatchRequest {
-    let mixing = inputs.mixing
+    let mixing = inputs.wholeMixing
     return BatchRequest(
-      images: images, targets: targets, places: inputs.images,
+      images: images, targets: targets, places: inputs.images, rows: inputs.rows,
       crops: inputs.shape.isCropped && cropFlip != nil ? inputs.crops : nil, padding: cropFlip?.padding ?? 0,
       scale: normalization.scale, shift: normalization.shift, lambdas: mixing?.lambdas,
       partners: mixing?.partners, boxes: mixing?.boxes, mixesImages: inputs.shape.layer == 0, dtype: dtype)
@@ -96,8 +96,10 @@ public final class TrainingStep: Stepper {
   private let loss: Loss
   /// Type of activations and matrix products.
   let dtype: DType
-  /// Parts of a batch that go through the network one after another.
-  let parts: Int
+  /// How a batch is taken in parts.
+  public let parts: BatchParts
+  private let gradients: GradientVector
+  private let statistics: RunningStatistics
 
   /// Itself.
   public var step: TrainingStep { self }
@@ -110,20 +112,21 @@ public final class TrainingStep: Stepper {
   ///   - batches: what it is trained on.
   ///   - loss: between logits and mixed targets.
   ///   - dtype: that activations and products are computed in, as the batches' images are.
-  ///   - parts: of a batch that go through the network one after another, their gradients being added up. They divide
-  ///     it.
+  ///   - parts: how a batch is taken in parts that go through the network by themselves, their gradients being added.
   public init(
     _ network: any Classifier, _ optimizer: any Optimizer, _ batches: BatchAssembly,
     loss: Loss = .crossEntropy,
-    dtype: DType = .float32, parts: Int = 1
+    dtype: DType = .float32, parts: BatchParts = BatchParts(1)
   ) {
-    precondition(parts >= 1, "a batch has \(parts) parts")
     self.network = network
     self.optimizer = optimizer
     self.batches = batches
     self.loss = loss
     self.dtype = dtype
     self.parts = parts
+    gradients = GradientVector(network.variables)
+    statistics = RunningStatistics(network.variables)
+    network.variables.statisticsGroup = parts.sharesStatistics ? parts.group : nil
   }
 
   /// Takes a step; gives its mean loss, a scalar on the device.
@@ -145,6 +148,22 @@ public final class TrainingStep: Stepper {
   /// Forgets a step that was not taken to its end.
   func discardGradients() throws { try network.variables.discardGradients() }
 
+  /// Room for the numbers of a plan's steps, as far as this process needs them.
+  ///
+  /// - Throws: `TorchError` if there is no memory for it.
+  public func inputs(for planner: StepPlanner) throws -> StepInputs {
+    let rows = parts.rows(ofBatch: planner.batchSize).count
+    // Of a part of a batch, partners may be anywhere in it.
+    let isApart = planner.mixup != nil && parts.processes > 1
+    return try StepInputs(
+      batchSize: isApart ? 2 * rows : rows, rows: rows, device: network.variables.device)
+  }
+
+  /// The numbers of a step as far as this process needs them.
+  public func own(_ numbers: StepNumbers) -> StepNumbers {
+    parts.processes == 1 ? numbers : numbers.taking(parts.rows(ofBatch: numbers.images.count))
+  }
+
   /// The batch of a step, which is then not taken.
   ///
   /// - Throws: `TorchError` of the first operator that failed.
@@ -152,23 +171,60 @@ public final class TrainingStep: Stepper {
     try checkingErrors { try batches(inputs, network.variables.kernels) }
   }
 
+  /// Exchanges as much as a step of several processes does, and nothing else, for whoever times it.
+  ///
+  /// - Throws: `TorchError`, with the code `lostWorker` if another process is gone.
+  public func exchange() throws {
+    let device = network.variables.device
+    let length = parts.paddedLength(gradients.count)
+    _ = try parts.sum { _ in try Tensor.zeros([length], dtype: parts.sumType, device: device).checked() }
+    _ = try parts.gathered(.zeros([parts.own.count, 1 + statistics.count], device: device))
+  }
+
   private func run(_ inputs: StepInputs) throws -> Tensor {
-    let kernels = network.variables.kernels
-    let batch = try batches(inputs, kernels)
-    let size = inputs.batchSize / parts
-    var mean: Tensor?
-    for part in 0..<parts {
-      let range = part * size..<(part + 1) * size
-      // Of several parts gradients are summed in `float32`.
-      let loss = try network.variables.computing(in: dtype, leavingGradients: parts == 1) {
-        let logits = network(batch.images.narrowed(range), .updating, batch.alteration).logits
-        let loss = self.loss(logits, batch.targets.narrowed(range), kernels) * (1 / Double(parts))
-        try loss.backward()
-        return loss
-      }
-      mean = mean.map { $0 + loss.detached() } ?? loss.detached()
-    }
+    let batch = try batches(inputs, network.variables.kernels)
+    let loss =
+      parts.count == 1
+      ? try pass(batch.images, batch.targets, batch.alteration) : try passes(batch, of: inputs.rows)
     try optimizer.update(learningRate: inputs.scalars.learningRate, number: inputs.scalars.number)
-    return mean!
+    return loss
+  }
+
+  /// Forward and backward, leaving gradients of `share` times the mean loss, which it gives.
+  private func pass(_ images: Tensor, _ targets: Tensor, _ alteration: Alteration? = nil, share: Double = 1)
+    throws
+    -> Tensor
+  {
+    try network.variables.computing(in: dtype, leavingGradients: true) {
+      let logits = network(images, .updating, alteration).logits
+      let mean = self.loss(logits, targets, network.variables.kernels)
+      let loss = share == 1 ? mean : mean * share
+      try loss.backward()
+      return loss.detached()
+    }
+  }
+
+  /// A pass for each part of this process, and the sums of gradients over all; gives the mean loss of all.
+  private func passes(_ batch: BatchAssembly.Batch, of rows: Int) throws -> Tensor {
+    let before = try statistics.copied()
+    let first = parts.own.lowerBound
+    let size = rows / parts.own.count
+    var kept: [Tensor] = []
+    let length = parts.paddedLength(gradients.count)
+    let sum = try parts.sum { part in
+      let images = (part - first) * size..<(part - first + 1) * size
+      // Of statistics that all share, every process has the whole batch's.
+      if !parts.sharesStatistics { try statistics.clear() }
+      let loss = try pass(
+        batch.images.narrowed(images), batch.targets.narrowed(images), share: 1 / Double(parts.count))
+      kept.append(.concatenated([loss.reshaped([1]), try statistics.copied()]))
+      return try gradients.taken(parts.sumType, length: length)
+    }
+    try gradients.give(sum.to(.float32))
+    let all = try parts.gathered(.stacked(kept))
+    if !parts.sharesStatistics {
+      try statistics.set(before, movedBy: all.narrowed(1..<1 + statistics.count, dimension: 1))
+    }
+    return all.selected(0, dimension: 1).sum()
   }
 }

@@ -41,7 +41,9 @@ struct LoopFixture {
     return planner
   }
 
-  func step(parts: Int = 1, loss: Loss = .crossEntropy, _ optimizer: (any Optimizer)? = nil) -> TrainingStep {
+  func step(
+    parts: BatchParts = BatchParts(1), loss: Loss = .crossEntropy, _ optimizer: (any Optimizer)? = nil
+  ) -> TrainingStep {
     let batches = BatchAssembly(
       dataset.training, classes: 3, normalization: network.normalization, cropFlip: CropFlip(padding: 1),
       dtype: network.dtype)

@@ -69,7 +69,9 @@ private final class Diary: Observer {
     let fixture = try LoopFixture()
     var planner = fixture.planner
     planner.batchSize = size
-    let problem = #expect(throws: Problem.self) { try TrainingLoop(fixture.step(parts: parts), planner) }
+    let problem = #expect(throws: Problem.self) {
+      try TrainingLoop(fixture.step(parts: BatchParts(parts)), planner)
+    }
     #expect(problem?.code == .batchTooLarge)
   }
 

@@ -108,8 +108,8 @@ private final class Refuser: Recorder, @unchecked Sendable {
   @Test func parts() throws {
     let recorder = Repeater()
     let (recorded, plain) = (try LoopFixture(dtype: .bfloat16), try LoopFixture(dtype: .bfloat16))
-    _ = try TrainingLoop(RecordedStep(recorded.step(parts: 4), recorder), recorded.planner).run()
-    _ = try TrainingLoop(plain.step(parts: 4), plain.planner).run()
+    _ = try TrainingLoop(RecordedStep(recorded.step(parts: BatchParts(4)), recorder), recorded.planner).run()
+    _ = try TrainingLoop(plain.step(parts: BatchParts(4)), plain.planner).run()
     #expect(recorder.recordings == 1)
     #expect(try recorded.weights() == plain.weights())
   }

@@ -12,11 +12,11 @@ __device__ __forceinline__ float blended(float own, float partner, float weight)
                               : fmaf(__fsub_rn(weight, 1), difference, own);
 }
 
-/// What the images of a batch are made of.
+/// What the images of a batch are made of: `count` images of a set, of which the first `rows` become the batch's.
 struct BatchSource {
   const unsigned char *images;
   const long long *places, *crops;
-  int padding, count, height, width, channels;
+  int padding, count, rows, height, width, channels;
 
   /// The bytes that become a pixel of the batch's image; null where it is of the padding.
   __device__ __forceinline__ const unsigned char *pixel(long long image, int row, int column) const {
@@ -39,7 +39,7 @@ __device__ __forceinline__ void assemble(const BatchSource &source, const float 
                                          const float *scale, const float *shift, T *y) {
   const int count = source.count, channels = source.channels;
   const unsigned width = unsigned(source.width), area = unsigned(source.height) * width;
-  const unsigned long long pixels = (unsigned long long)(count)*area;
+  const unsigned long long pixels = (unsigned long long)(source.rows)*area;
   const unsigned long long step = (unsigned long long)(gridDim.x) * blockDim.x;
   for (unsigned long long index = (unsigned long long)(blockIdx.x) * blockDim.x + threadIdx.x; index < pixels;
        index += step) {
@@ -84,16 +84,16 @@ __device__ __forceinline__ void assemble(const BatchSource &source, const float 
 extern "C" __global__ void __launch_bounds__(256)
     assemble_f32(const unsigned char *images, const long long *places, const long long *crops, int padding,
                  const float *lambdas, const long long *partners, const long long *boxes, const float *scale,
-                 const float *shift, int count, int height, int width, int channels, float *y) {
-  assemble<float>({images, places, crops, padding, count, height, width, channels}, lambdas, partners, boxes,
+                 const float *shift, int count, int rows, int height, int width, int channels, float *y) {
+  assemble<float>({images, places, crops, padding, count, rows, height, width, channels}, lambdas, partners, boxes,
                   scale, shift, y);
 }
 
 extern "C" __global__ void __launch_bounds__(256)
     assemble_bf16(const unsigned char *images, const long long *places, const long long *crops, int padding,
                   const float *lambdas, const long long *partners, const long long *boxes, const float *scale,
-                  const float *shift, int count, int height, int width, int channels, bf16 *y) {
-  assemble<bf16>({images, places, crops, padding, count, height, width, channels}, lambdas, partners, boxes,
+                  const float *shift, int count, int rows, int height, int width, int channels, bf16 *y) {
+  assemble<bf16>({images, places, crops, padding, count, rows, height, width, channels}, lambdas, partners, boxes,
                  scale, shift, y);
 }
 

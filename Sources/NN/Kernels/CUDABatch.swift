@@ -8,29 +8,30 @@ extension CUDAKernels {
     guard size.count == 4, batch.dtype == .float32 || batch.dtype == .bfloat16, isTaken(batch) else {
       return nil
     }
-    let count = batch.places.count
+    let (count, rows) = (batch.places.count, batch.rows)
     let (height, width, channels) = (size[1], size[2], size[3])
     let images = try Tensor.uninitialized(
-      [count, channels, height, width], dtype: batch.dtype, layout: .channelsLast, device: launcher.device
+      [rows, channels, height, width], dtype: batch.dtype, layout: .channelsLast, device: launcher.device
     ).checked()
     let mixed = batch.mixesImages ? batch.lambdas : nil
     func grid(_ threads: Int) -> LaunchGrid {
       LaunchGrid(min(max(1, (threads + 255) / 256), 32 * KernelRows.processors))
     }
     try launcher.launch(
-      Kernel(.batch, "assemble", of: batch.dtype), grid(count * height * width),
+      Kernel(.batch, "assemble", of: batch.dtype), grid(rows * height * width),
       [
         .tensor(batch.images), .tensor(batch.places), .optional(batch.crops), .int(batch.padding),
         .optional(mixed), .optional(batch.partners), .optional(mixed == nil ? nil : batch.boxes),
-        .tensor(batch.scale), .tensor(batch.shift), .int(count), .int(height), .int(width), .int(channels),
+        .tensor(batch.scale), .tensor(batch.shift), .int(count), .int(rows), .int(height), .int(width),
+        .int(channels),
         .tensor(images),
       ])
-    let targets = try Tensor.uninitialized([count, classes], device: launcher.device).checked()
+    let targets = try Tensor.uninitialized([rows, classes], device: launcher.device).checked()
     try launcher.launch(
-      Kernel(.batch, "assemble_targets"), grid(count * classes),
+      Kernel(.batch, "assemble_targets"), grid(rows * classes),
       [
         .tensor(batch.targets), .tensor(batch.places), .optional(batch.lambdas), .optional(batch.partners),
-        .int(count), .int(classes), .tensor(targets),
+        .int(rows), .int(classes), .tensor(targets),
       ])
     return (images, targets)
   }

@@ -140,8 +140,10 @@ public struct BatchRequest {
   public var images: Tensor
   /// n×C in `float32`.
   public var targets: Tensor
-  /// N places of the batch's images.
+  /// N places of images: the batch's, and after them those that are only partners.
   public var places: Tensor
+  /// Images of the batch, N or less.
+  public var rows: Int
   /// Tops, starts and signs, 3×N×1 integers; nil leaves images as they are.
   public var crops: Tensor?
   /// Zeros around an image that is cropped.
@@ -161,13 +163,14 @@ public struct BatchRequest {
 
   /// A request with all that it may have.
   public init(
-    images: Tensor, targets: Tensor, places: Tensor, crops: Tensor?, padding: Int, scale: Tensor,
+    images: Tensor, targets: Tensor, places: Tensor, rows: Int, crops: Tensor?, padding: Int, scale: Tensor,
     shift: Tensor,
     lambdas: Tensor?, partners: Tensor?, boxes: Tensor?, mixesImages: Bool, dtype: DType
   ) {
     self.images = images
     self.targets = targets
     self.places = places
+    self.rows = rows
     self.crops = crops
     self.padding = padding
     self.scale = scale
