@@ -37,6 +37,12 @@ extension Configuration {
       batchSize % gradientAccumulation == 0 && batchSize / gradientAccumulation >= 2, "gradient_accumulation",
       gradientAccumulation, "a divisor of batch_size (\(batchSize)) that leaves parts of 2 or more")
     try require(
+      batchNorm == .parts || gradientAccumulation == 1, "batch_norm", "whole",
+      "parts where gradient_accumulation is not 1, since parts one after another do not know of each other")
+    try require(
+      (0.01...100_000).contains(engine.timeoutMinutes), "engine.timeout_minutes", engine.timeoutMinutes,
+      "from 0.01 to 100000")
+    try require(
       Set(data.classes).count == data.classes.count && data.classes.count != 1,
       "data.classes", data.classes, "two or more different classes, or empty for all")
     let dataset = data.dataset.descriptor

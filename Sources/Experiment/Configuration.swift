@@ -51,9 +51,12 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var epochs = 20
   /// Images a step.
   public var batchSize = 128
-  /// Parts of a batch that go through the network one after another, their gradients being added up:
-  /// less memory for the same step, but for batch statistics, which are a part's.
+  /// Parts of a batch that go through the network one after another, or on several workers, their gradients being
+  /// added up: less memory for the same step, but for batch statistics, which are a part's. With 1, several workers
+  /// take one part each.
   public var gradientAccumulation = 1
+  public var batchNorm = BatchNorm.parts
+  public var gradientSums = GradientSums.fp32
   public var evaluation = Evaluation()
   public var metrics = Metrics()
   public var checkpoint = Checkpoint()
@@ -62,6 +65,21 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// The defaults.
   public init() {}
+
+  /// Which images batch norm takes the statistics of in training.
+  public enum BatchNorm: String, ConfigurationChoice {
+    /// Each part's own: the bits are the same for any number of workers.
+    case parts
+    /// The whole batch's, which the workers exchange (synchronised batch norm).
+    case whole
+  }
+
+  /// In which type gradients of a batch's parts are added, and sent between workers.
+  public enum GradientSums: String, ConfigurationChoice {
+    case fp32
+    /// Half as much to send, and rounded.
+    case bf16
+  }
 
   /// Type of activations and matrix products; master weights, statistics and losses are float32.
   public enum Precision: String, ConfigurationChoice {
@@ -211,6 +229,13 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var graph = Use.auto
     /// Whether kernels of our own compute what they can; otherwise libtorch's operators do, which round differently.
     public var kernels = Use.auto
+    /// Minutes after which a worker of the run that does not answer is given up.
+    public var timeoutMinutes = 30.0
+
+    enum CodingKeys: String, CodingKey {
+      case graph, kernels
+      case timeoutMinutes = "timeout_minutes"
+    }
 
     /// Whether something is used.
     public enum Use: String, ConfigurationChoice {
@@ -310,6 +335,8 @@ public struct Configuration: Codable, Sendable, Equatable {
     case labelSmoothing = "label_smoothing"
     case batchSize = "batch_size"
     case gradientAccumulation = "gradient_accumulation"
+    case batchNorm = "batch_norm"
+    case gradientSums = "gradient_sums"
     case evaluation, metrics, checkpoint, capture, engine
   }
 }

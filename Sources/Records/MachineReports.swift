@@ -100,7 +100,9 @@ public struct BenchmarkReport: Document {
   public var device: String
   /// Threads an operator may use.
   public var threads: Int
-  /// Images a step.
+  /// Processes that share each step; nil for one alone.
+  public var workers: Int?
+  /// Images a step, of all processes.
   public var batchSize: Int
   /// Steps that were timed.
   public var steps: Int
@@ -109,6 +111,8 @@ public struct BenchmarkReport: Document {
   public var stepSeconds: Spread
   /// Share of the median step in which images are chosen, augmented, normalised and mixed.
   public var inputShare: Double
+  /// What processes exchange in a step, by itself; nil for one alone.
+  public var exchangeSeconds: Spread?
   /// Largest resident size of the process so far.
   public var peakMemoryBytes: Int
   /// The most bytes that tensors on the device had at a time; nil on the CPU.

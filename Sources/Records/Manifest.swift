@@ -18,11 +18,14 @@ public struct Manifest: Document {
     public var endedAt: Date?
     /// The arguments of the program.
     public var command: [String]
+    /// Processes that shared each batch; nil for one alone.
+    public var workers: Int?
 
     /// A stretch that begins.
-    public init(startedAt: Date = Date(), command: [String]) {
+    public init(startedAt: Date = Date(), command: [String], workers: Int? = nil) {
       self.startedAt = startedAt
       self.command = command
+      self.workers = workers
     }
   }
 

@@ -4,6 +4,7 @@ import Foundation
 import NN
 import Problems
 import Records
+import Tasks
 import Torch
 
 /// Where tensors live and in which type they are computed.
@@ -18,11 +19,30 @@ public struct Computing: Sendable {
 
   /// Chooses what a configuration asks for.
   ///
+  /// - Parameters:
+  ///   - configuration: what is asked for.
+  ///   - world: the processes of this host that share its devices and cores; nil: this one has them all.
   /// - Throws: `Problem` for a device that cannot be used.
-  public init(_ configuration: Configuration) throws {
+  public init(_ configuration: Configuration, in world: World? = nil) throws {
     try self.init(
-      device: configuration.device, precision: configuration.precision, threads: configuration.threads,
+      device: world.map { Self.device(configuration.device, $0) } ?? configuration.device,
+      precision: configuration.precision,
+      threads: configuration.threads > 0 ? configuration.threads : world.map(Self.threads) ?? 0,
       kernels: configuration.engine.kernels)
+  }
+
+  /// Each process of a host has a device of its own, unless one is named.
+  private static func device(_ name: String, _ world: World) -> String {
+    let count = Engine.cudaDeviceCount
+    guard ["auto", "cuda"].contains(name), count > 0 else { return name }
+    return "cuda:\(world.localRank % count)"
+  }
+
+  /// Each process of a host has its share of the cores: torchrun asks for one thread, whatever there is.
+  private static func threads(_ world: World) -> Int {
+    let given = ProcessInfo.processInfo.environment["SLURM_CPUS_PER_TASK"].flatMap { Int($0) }
+    if world.launcher == .srun, let given, given > 0 { return given }
+    return max(1, ProcessInfo.processInfo.activeProcessorCount / world.localSize)
   }
 
   /// Chooses; sets libtorch's threads and, on a GPU, deterministic algorithms.

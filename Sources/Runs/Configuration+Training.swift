@@ -146,23 +146,35 @@ extension Configuration {
   ///
   /// - Parameter note: told why they are not, if they were to be.
   func stepper(
-    _ network: Network, _ dataset: DeviceDataset, _ computing: Computing, note: @escaping (String) -> Void
+    _ network: Network, _ dataset: DeviceDataset, _ computing: Computing,
+    sharedBy group: (any ProcessGroup)? = nil,
+    note: @escaping (String) -> Void
   ) -> any Stepper {
-    let step = step(network, dataset)
+    let step = step(network, dataset, parts(group))
+    // What processes exchange is no part of a recording.
+    guard group == nil else { return step }
     let (recorder, reason) = computing.recorder(engine.graph)
     if let reason { note(reason) }
     return recorder.map { RecordedStep(step, $0, note: note) } ?? step
   }
 
   /// A training step on the images of a data set.
-  func step(_ network: Network, _ dataset: DeviceDataset) -> TrainingStep {
+  func step(_ network: Network, _ dataset: DeviceDataset, _ parts: BatchParts? = nil) -> TrainingStep {
     let batches = BatchAssembly(
       dataset.training, classes: dataset.source.classes, normalization: network.normalization,
       cropFlip: cropFlip, smoothing: labelSmoothing, dtype: network.dtype)
     return TrainingStep(
       network.model, optimizer.make(network.model.variables), batches,
       loss: NN.Loss(rawValue: loss.rawValue)!,
-      dtype: network.dtype, parts: gradientAccumulation)
+      dtype: network.dtype, parts: parts ?? self.parts(nil))
+  }
+
+  /// How batches are taken in parts, by one process or by a team of them.
+  func parts(_ group: (any ProcessGroup)?) -> BatchParts {
+    let count = batchNorm == .whole ? group?.size ?? 1 : gradientAccumulation
+    return BatchParts(
+      count, sharedBy: group, sumType: gradientSums == .bf16 ? .bfloat16 : .float32,
+      sharesStatistics: batchNorm == .whole)
   }
 
   private var cropFlip: CropFlip? { data.augmentation == .cropFlip ? CropFlip(padding: data.padding) : nil }

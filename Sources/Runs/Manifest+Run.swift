@@ -26,7 +26,7 @@ extension Manifest {
   /// Starts a stretch of work, keeping those that the run's manifest has already.
   ///
   /// - Throws: `Problem` if that manifest is of a later version; `FileError`.
-  mutating func begin(_ command: [String], in run: RunDirectory) throws {
+  mutating func begin(_ command: [String], workers: Int?, in run: RunDirectory) throws {
     if let before = try Manifest.found(in: run.path) {
       stretches = before.stretches
       // One that was killed has no end; the last checkpoint is the last that is known of it.
@@ -37,7 +37,7 @@ extension Manifest {
         stretches[index].endedAt = max(state ?? stretches[index].startedAt, stretches[index].startedAt)
       }
     }
-    stretches.append(Stretch(command: command))
+    stretches.append(Stretch(command: command, workers: workers))
     state = .running
     try write(to: run.path)
   }

@@ -17,10 +17,13 @@ final class EvaluationObserver: Observer {
   func measure(_ row: inout MetricRow, _: TrainingLoop) throws {
     let (configuration, options) = (setup.configuration, setup.configuration.evaluation)
     guard isDue(row.epoch, every: options.everyEpochs, of: configuration.epochs) else { return }
-    row.testAccuracy = try setup.network.accuracy(on: setup.dataset.test, batchSize: options.batchSize)
-    row.validationAccuracy = try setup.dataset.validation.map {
-      try setup.network.accuracy(on: $0, batchSize: options.batchSize)
-    }
+    row.testAccuracy = try accuracy(setup.dataset.test)
+    row.validationAccuracy = try setup.dataset.validation.map(accuracy)
+  }
+
+  private func accuracy(_ images: DeviceImages) throws -> Double {
+    try setup.network.accuracy(
+      on: images, batchSize: setup.configuration.evaluation.batchSize, sharedBy: setup.shares?.hosts)
   }
 }
 

@@ -22,15 +22,23 @@ public struct Setup {
   public let streams: RunStreams
   /// Where and how it computes.
   public let computing: Computing
+  /// The processes that share its batches; nil: this one alone.
+  let shares: TeamShares?
 
   /// Chooses device, precision and threads, reads the data and makes the network.
   ///
-  /// - Parameter reporting: told of downloads and checks.
-  /// - Throws: `Problem` for what cannot be done; `TorchError` if there is no memory for it.
-  public init(_ asked: Configuration, reporting: DataReporting = { _, _ in }) throws {
-    var configuration = asked
-    computing = try Computing(asked)
-    configuration.device = "\(computing.device)"
+  /// - Parameters:
+  ///   - asked: what is asked for.
+  ///   - team: the processes that train together, which all do this.
+  ///   - reporting: told of downloads and checks.
+  /// - Throws: `Problem` for what cannot be done, or what processes of a team have different; `TorchError` if there is
+  ///   no memory for it.
+  public init(_ asked: Configuration, team: Team? = nil, reporting: DataReporting = { _, _ in }) throws {
+    var configuration = try team.map { try asked.shared(by: $0.world) } ?? asked
+    computing = try Computing(asked, in: team?.world)
+    // Of a team each has its own.
+    configuration.device =
+      team != nil && computing.device != .cpu ? asked.deviceOfMany : "\(computing.device)"
     configuration.precision = computing.precision
     configuration.threads = Engine.threadCount
     configuration.data = asked.data.anchored
@@ -45,12 +53,19 @@ public struct Setup {
       model, source.normalization, dtype: computing.dtype,
       recorder: computing.recorder(asked.engine.graph).recorder)
     self.configuration = configuration
-    try checkFit()
+    try Self.checkFit(configuration, source, model)
+    guard let team else {
+      shares = nil
+      return
+    }
+    try team.compare(Team.Facts(configuration, source.training))
+    shares = try TeamShares(team, configuration, computing)
   }
 
   /// Refuses what no data of this size can do, before anything is trained.
-  private func checkFit() throws {
-    let source = dataset.source
+  private static func checkFit(
+    _ configuration: Configuration, _ source: ImageDataset, _ model: any Classifier
+  ) throws {
     guard source.training.count >= configuration.batchSize else {
       throw Problem(
         .batchTooLarge, "batch_size",
@@ -58,7 +73,7 @@ public struct Setup {
         choices: ["\(max(2, source.training.count / 2))"])
     }
     try source.checkClasses()
-    try configuration.checkLayers(of: network.model)
+    try configuration.checkLayers(of: model)
     guard configuration.capture.classCount <= source.classes else {
       throw Problem(
         .tooManyClasses, "capture.class_count",

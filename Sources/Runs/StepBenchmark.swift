@@ -14,10 +14,17 @@ extension BenchmarkReport {
   /// A training step is the one that runs take: ``Training/TrainingStep``, with all that the configuration asks of it.
   ///
   /// - Throws: `Problem` for what cannot be done; `TorchError` of a failed operator.
-  public init(_ task: BenchmarkTask) throws {
+  ///
+  /// - Parameters:
+  ///   - task: what is timed.
+  ///   - team: the processes that share training steps, all of which do this; nil: this one alone.
+  public init(_ task: BenchmarkTask, team: Team? = nil) throws {
+    var task = task
+    if let team { task.configuration = try task.configuration.shared(by: team.world) }
     let asked = task.configuration
-    let computing = try Computing(asked)
-    let work = try TimedWork(task, computing)
+    let computing = try Computing(asked, in: team?.world)
+    let shares = try team.map { try TeamShares($0, asked, computing) }
+    let work = try TimedWork(task, computing, shares?.group)
     try work.run(0)
     try computing.device.synchronize()
     let startup = ProcessAge.seconds
@@ -42,8 +49,13 @@ extension BenchmarkReport {
       stepSeconds: Array(times.dropFirst(warmup)), inputSeconds: Array(inputs.dropFirst()),
       peakMemoryBytes: usage.ru_maxrss * 1024, peakDeviceMemory: computing.device.peakBytes())
     startupSeconds = startup
+    if let shares {
+      workers = shares.group.size
+      exchangeSeconds = Spread(
+        try seconds(1 + task.steps) { _ in try work.exchange() }.dropFirst().map { $0 })
+    }
     isRecorded = work.isRecorded
-    notes = computing.notes + work.notes
+    notes = computing.notes + work.notes + (shares?.notes ?? [])
   }
 }
 
@@ -58,7 +70,7 @@ private struct TimedWork {
   private let inputs: StepInputs
   private let order: [Int]
 
-  init(_ task: BenchmarkTask, _ computing: Computing) throws {
+  init(_ task: BenchmarkTask, _ computing: Computing, _ group: (any ProcessGroup)?) throws {
     self.task = task
     let configuration = task.configuration
     let streams = RunStreams(seed: configuration.seed)
@@ -71,10 +83,10 @@ private struct TimedWork {
     try configuration.checkLayers(of: model)
     network = Network(model, images.normalization, dtype: computing.dtype)
     let said = Said()
-    stepper = configuration.stepper(network, dataset, computing) { said.notes.append($0) }
+    stepper = configuration.stepper(network, dataset, computing, sharedBy: group) { said.notes.append($0) }
     self.said = said
     planner = configuration.planner(images.training, streams)
-    inputs = try StepInputs(batchSize: configuration.batchSize, device: computing.device)
+    inputs = try stepper.step.inputs(for: planner)
     order = planner.order(epoch: 0)
   }
 
@@ -87,11 +99,14 @@ private struct TimedWork {
   /// Whether steps are replayed.
   var isRecorded: Bool { (stepper as? RecordedStep)?.recordedShapes.isEmpty == false }
 
+  /// What a step's processes exchange, and nothing else.
+  func exchange() throws { try stepper.step.exchange() }
+
   /// A whole step, or a batch evaluated or captured.
   func run(_ index: Int) throws {
     switch task.work {
     case .train:
-      try inputs.fill(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch))
+      try inputs.fill(stepper.step.own(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch)))
       _ = try stepper(inputs)
     case .evaluate:
       _ = try network.forward(.all(batch(index), batchSize: task.configuration.batchSize), probes: [.logits])
@@ -103,7 +118,7 @@ private struct TimedWork {
   func prepare(_ index: Int) throws {
     switch task.work {
     case .train:
-      try inputs.fill(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch))
+      try inputs.fill(stepper.step.own(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch)))
       _ = try stepper.step.prepared(inputs)
     case .evaluate: try network.prepare(.all(batch(index), batchSize: task.configuration.batchSize))
     case .capture: try network.prepare(mixtures(index))

@@ -36,16 +36,18 @@ public struct TrainingRun {
   /// - Parameters:
   ///   - path: of the directory; nil takes the next free one under `runs/`.
   ///   - command: that the manifest is to name.
+  ///   - team: the processes that train it together, which this one leads; nil: this one alone.
   ///   - shouldStop: asked after every step.
   ///   - report: told of what happens.
   /// - Returns: the run, and its summary or nil if it was interrupted.
   /// - Throws: `Problem` for what cannot be done, or a loss that is no longer a number.
   public static func start(
-    _ configuration: Configuration, at path: String?, command: [String],
+    _ configuration: Configuration, at path: String?, command: [String], team: Team? = nil,
     until shouldStop: () -> Bool = { false }, report: @escaping (WorkerEvent) -> Void
   ) throws -> (run: RunDirectory, summary: RunSummary?) {
     if let path { try RunDirectory.refusePresent(path) }
-    let setup = try Setup(configuration) { report(.working($0, $1)) }
+    try team?.assign(.init(configuration: configuration))
+    let setup = try Setup(configuration, team: team) { report(.working($0, $1)) }
     let run = try RunDirectory.create(at: path, name: configuration.name)
     let lock = try RunLock(run)
     try RunDirectory.write(setup.configuration.yaml(), to: run.configuration)
@@ -55,29 +57,37 @@ public struct TrainingRun {
 
   /// Goes on with a run from its checkpoint.
   ///
+  /// - Parameters:
+  ///   - run: the run.
+  ///   - command: that the manifest is to name.
+  ///   - team: the processes that go on with it together, which this one leads; nil: this one alone.
+  ///   - shouldStop: asked after every step.
+  ///   - report: told of what happens.
   /// - Returns: the summary, or nil if the run was interrupted again.
   /// - Throws: `Problem` for states that it cannot go on from.
   public static func resume(
-    _ run: RunDirectory, command: [String], until shouldStop: () -> Bool = { false },
+    _ run: RunDirectory, command: [String], team: Team? = nil, until shouldStop: () -> Bool = { false },
     report: @escaping (WorkerEvent) -> Void
   ) throws -> RunSummary? {
     let lock = try RunLock(run)
-    let setup = try Setup(run.loadConfiguration()) { report(.working($0, $1)) }
+    let configuration = try run.loadConfiguration()
+    try team?.assign(.init(configuration: configuration))
+    let setup = try Setup(configuration, team: team) { report(.working($0, $1)) }
     return try TrainingRun(setup, run, lock, report).work(command, shouldStop, isResumed: true)
   }
 
   /// Trains, captures and summarises, keeping the manifest up to date.
   private func work(_ command: [String], _ shouldStop: () -> Bool, isResumed: Bool) throws -> RunSummary? {
-    let stepper = setup.configuration.stepper(setup.network, setup.dataset, setup.computing) { [report] in
-      report(.note($0))
-    }
-    let planner = setup.configuration.planner(setup.dataset.source.training, setup.streams)
+    let (stepper, planner) = setup.training { [report] in report(.note($0)) }
     let origin = try Checkpoint.Origin(setup)
     let checkpoint = isResumed ? try restore(stepper.step, planner, origin) : nil
     if isResumed { report(.started(directory: run.path)) }
+    try setup.shares?.team.say(.directory, run.path)
+    let position = (checkpoint?.position ?? .init(), checkpoint?.lossSum ?? 0)
+    _ = try setup.shares?.hand(stepper.step, from: position)
 
     var manifest = Manifest(setup)
-    try manifest.begin(command, in: run)
+    try manifest.begin(command, workers: setup.shares?.group.size, in: run)
     let events = TensorBoardObserver(
       run, setup.configuration, from: manifest.stretches.count > 1 ? checkpoint?.stepsDone(planner) ?? 0 : nil
     )
@@ -87,17 +97,20 @@ public struct TrainingRun {
       let loop = try TrainingLoop(stepper, planner, observers: observers(events, origin))
       if let checkpoint { loop.resume(at: checkpoint.position, lossSum: checkpoint.lossSum) }
       // A signal may also come after the last step, while captures are made.
-      guard try loop.run(until: shouldStop) == .finished, !shouldStop(),
+      guard try loop.run(sharedBy: setup.shares, until: shouldStop) == .finished, !shouldStop(),
         case let summary = try summarise(manifest), !shouldStop()
       else {
         try manifest.end(.interrupted, in: run)
+        try setup.shares?.team.end(.interrupted)
         return nil
       }
       try summary.write(to: run.path)
       events.add(summary, step: loop.stepsDone)
       try manifest.end(.finished, in: run)
+      try setup.shares?.team.end(.finished)
       return summary
     } catch {
+      let error = setup.shares.map { $0.team.explained(error, run: run.path) } ?? error
       Self.log("failed: \(error)", run)
       try? manifest.end(Problem(error).code == .diverged ? .diverged : .failed, in: run)
       throw error
@@ -134,13 +147,17 @@ public struct TrainingRun {
 
   private func announce(_ manifest: Manifest) {
     let (configuration, source) = (setup.configuration, setup.dataset.source)
-    for note in source.notes + setup.computing.notes { report(.note(note)) }
+    let notes = source.notes + setup.computing.notes + (setup.shares?.notes ?? [])
+    for note in notes { report(.note(note)) }
+    let workers =
+      setup.shares.map { "\($0.group.size) workers (\($0.team.world.launcher.rawValue)) with " } ?? ""
     report(
       .note(
         "\(configuration.model.name) (\(manifest.parameterCount) parameters), \(source.name) "
           + "(\(manifest.trainingImages) training and \(manifest.testImages) test images, "
           + "\(source.classes) classes), mixup \(configuration.mixup.enabled ? "on" : "off"), "
-          + "\(manifest.device), \(manifest.precision), \(manifest.threads) threads, seed \(manifest.seed)"))
+          + "\(manifest.device), \(manifest.precision), \(workers)\(manifest.threads) threads, seed \(manifest.seed)"
+      ))
   }
 
   private func summarise(_ manifest: Manifest) throws -> RunSummary {
@@ -173,6 +190,30 @@ public struct TrainingRun {
       run: run.path, model: configuration.model.name, dataset: source.name,
       parameterCount: manifest.parameterCount, last: last, testAccuracy: accuracy,
       sameClassAlignment: alignment, seconds: manifest.seconds, captures: captures)
+  }
+}
+
+extension Setup {
+  /// What takes the steps of training, and what draws their numbers.
+  ///
+  /// - Parameter note: told why steps are not recorded, if they were to be.
+  func training(note: @escaping (String) -> Void) -> (any Stepper, StepPlanner) {
+    (
+      configuration.stepper(network, dataset, computing, sharedBy: shares?.group, note: note),
+      configuration.planner(dataset.source.training, streams)
+    )
+  }
+}
+
+extension TrainingLoop {
+  /// Trains to the end, or until one of the processes that share the steps should stop: then all do, after the same
+  /// step.
+  func run(sharedBy shares: TeamShares?, until shouldStop: () -> Bool) throws -> Outcome {
+    guard let shares else { return try run(until: shouldStop) }
+    let agreement = TeamShares.Agreement(shares)
+    let outcome = try run { try agreement(shouldStop()) }
+    try agreement.end()
+    return outcome
   }
 }
 

@@ -28,8 +28,9 @@ extension RunStore {
       try removeRemains(of: run)
       var configuration = configuration
       if threads > 0 { configuration.threads = threads }
-      _ = try performer.perform(
-        TrainTask(configuration: configuration, directory: run.path, command: command), handle: handle)
+      var task = TrainTask(configuration: configuration, directory: run.path, command: command)
+      task.isPlanned = true
+      _ = try performer.perform(task, handle: handle)
     case .begun, .diverged:
       begin()
       _ = try performer.perform(ResumeTask(directory: run.path, command: command), handle: handle)

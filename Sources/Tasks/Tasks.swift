@@ -10,6 +10,9 @@ public struct TrainTask: WorkerTask {
   public var directory: String?
   /// That the manifest is to name.
   public var command: [String]
+  /// Whether somebody will look for exactly this configuration, so that nothing in it may be chosen by how many
+  /// workers there are.
+  public var isPlanned = false
 
   /// A run of a configuration.
   public init(configuration: Configuration, directory: String?, command: [String]) {

@@ -53,33 +53,68 @@ import Torch
       return true
     }
     let isDone =
-      try done(TrainTask.self, train) || done(ResumeTask.self, resume) || done(EvaluateTask.self, evaluate)
+      try done(TrainTask.self, train) || done(ResumeTask.self, resume) || done(JoinTask.self, join)
+      || done(DismissTask.self, dismiss) || done(EvaluateTask.self, evaluate)
       || done(CaptureTask.self, capture) || done(ForeignCaptureTask.self, capture)
       || done(MeasureTask.self) { try Measurement($0.request) { emit(.note($0)) } }
       || done(EngineTask.self) { _ in try EngineReport() }
-      || done(BenchmarkTask.self) { try BenchmarkReport($0) }
+      || done(BenchmarkTask.self) { task in
+        try inTeam { team in
+          let report = try BenchmarkReport(task, team: task.work == .train ? team : nil)
+          // The store goes with the first of them.
+          try team?.meet("measured")
+          return report
+        }
+      }
     guard isDone else {
       throw Problem(.internalError, line.task, "collapse-worker knows no task \(line.task).")
     }
   }
 
   private static func train(_ task: TrainTask) throws -> RunSummary? {
-    let (run, summary) = try TrainingRun.start(
-      task.configuration, at: task.directory, command: task.command, until: { Interruption.isRequested },
-      report: emit)
-    return summary ?? interrupted(run)
+    let (run, summary) = try inTeam { team in
+      if let team, task.isPlanned { try task.configuration.checkPlanned(for: team.world) }
+      return try TrainingRun.start(
+        task.configuration, at: task.directory, command: task.command, team: team,
+        until: { Interruption.isRequested }, report: emit)
+    }
+    return summary ?? interrupted(run.path)
   }
 
   private static func resume(_ task: ResumeTask) throws -> RunSummary? {
     let run = try RunDirectory.open(task.directory)
-    let summary = try TrainingRun.resume(
-      run, command: task.command, until: { Interruption.isRequested }, report: emit)
-    return summary ?? interrupted(run)
+    let summary = try inTeam(task.directory) { team in
+      try TrainingRun.resume(
+        run, command: task.command, team: team, until: { Interruption.isRequested }, report: emit)
+    }
+    return summary ?? interrupted(run.path)
   }
 
-  private static func interrupted(_ run: RunDirectory) -> RunSummary? {
-    emit(.interrupted(directory: run.path))
+  private static func interrupted<Nothing>(_ directory: String) -> Nothing? {
+    emit(.interrupted(directory: directory))
     return nil
+  }
+
+  /// Takes part in what rank 0 leads.
+  private static func join(_ task: JoinTask) throws -> JoinReport? {
+    try inTeam { team in
+      guard let team else { throw Problem(.internalError, "", "there is nobody to join.") }
+      let (directory, isFinished) = try TeamRun.join(
+        task.configuration, team, until: { Interruption.isRequested }, report: emit)
+      return isFinished ? JoinReport(directory: directory) : interrupted(directory ?? "")
+    }
+  }
+
+  private static func dismiss(_: DismissTask) throws -> JoinReport? {
+    try inTeam { try $0?.dismiss() }
+    return JoinReport(directory: nil)
+  }
+
+  /// Does something with the processes that a launcher has started together, if there are any.
+  private static func inTeam<Result>(_ run: String = "", _ body: (Team?) throws -> Result) throws -> Result {
+    guard let world = try World.current else { return try body(nil) }
+    let team = try Team(world)
+    return try team.together(in: run) { try body(team) }
   }
 
   private static func evaluate(_ task: EvaluateTask) throws -> Evaluation? {

@@ -16,7 +16,8 @@ struct BenchmarkCommand: ParsableCommand {
       discussion: """
         A step is crop, flip, normalisation, mixup, forward, backward and update. With a configuration, \
         put together as for collapse train, it is exactly the step that this trains with; a preset, a file \
-        or --set data.dataset=… also says of which size the images are. The other options override what it says.
+        or --set data.dataset=… also says of which size the images are. The other options override what it says. \
+        Started by torchrun or srun, the processes share each step, as in collapse train; --batch is of all of them.
 
         EXAMPLES
           collapse benchmark train --model wrn-16-2 --precision bf16 --batch 128 --steps 20 --json
@@ -164,6 +165,8 @@ struct BenchmarkOptions: ParsableArguments {
     var task = task
     task.work = work
     let report = try WorkerProcess().perform(task)
+    // Of several processes that share the steps, one tells.
+    guard try work != .train || World.current?.isLeader != false else { return }
     print(output.json ? try report.json() : report.text)
   }
 }
@@ -177,6 +180,11 @@ extension BenchmarkReport {
       100 * inputShare, Double(peakDeviceMemoryBytes ?? peakMemoryBytes) / 1e6)
     let recorded = isRecorded == true ? ", steps recorded" : ""
     let conditions = "\(model), \(precision), \(device), \(threads) threads, batch \(batchSize)\(recorded)"
-    return ([speed, conditions] + (notes ?? [])).joined(separator: "\n")
+    let exchange = exchangeSeconds.map {
+      String(
+        format: "%d workers; what a step exchanges takes %.2f ms (%.2f to %.2f) by itself", workers ?? 1,
+        1e3 * $0.median, 1e3 * $0.min, 1e3 * $0.max)
+    }
+    return ([speed, conditions, exchange].compactMap { $0 } + (notes ?? [])).joined(separator: "\n")
   }
 }

@@ -77,6 +77,9 @@ struct ReproduceCommand: ParsableCommand {
 
   func run() throws {
     if plan != nil || cell != nil { return try carryOutCell() }
+    try TeamWork.refuse(
+      "collapse reproduce",
+      instead: "For one run on several GPUs: torchrun … collapse reproduce --plan … --cell …")
     if let shown {
       guard let text = Programme.presets[shown] else {
         throw Failure(

@@ -67,12 +67,15 @@ extension ReproduceCommand {
     guard let file = plan, let cell else {
       throw Failure(.usage, "--plan and --cell belong together.")
     }
+    if try TeamWork.isJoined() { return }
     let plan = try ReproductionPlan(verifying: file)
     let display = RunsDisplay(quiet: output.json)
     defer { display.clear() }
-    let hadWork = try Reproduction(of: plan, at: file).carryOut(
-      cell: cell, of: plan, from: file, command: CommandLine.arguments, by: WorkerProcess(),
-      report: { display.show($0) })
+    let hadWork = try TeamWork.leading {
+      try Reproduction(of: plan, at: file).carryOut(
+        cell: cell, of: plan, from: file, command: CommandLine.arguments, by: $0, report: { display.show($0) }
+      )
+    }
     display.line("cell \(cell), \(plan.cells[cell].name): \(hadWork ? "done" : "nothing to do")")
   }
 }

@@ -69,6 +69,9 @@ extension SweepCommand {
     @OptionGroup var output: JSONOption
 
     func run() throws {
+      try TeamWork.refuse(
+        "collapse sweep",
+        instead: "For one run on several GPUs: torchrun … collapse sweep cell --plan … --cell …")
       try SlurmOptions.check(launcher, jobs, profile, most: launcher == "slurm" ? 10_000 : 256)
       let sweep = try Sweep(file: file)
       let plan = try SweepPlan(sweep)
@@ -179,15 +182,17 @@ extension SweepCommand {
     @OptionGroup var output: JSONOption
 
     func run() throws {
+      if try TeamWork.isJoined() { return }
       var plan = try SweepPlan(verifying: plan)
       if let device { plan = try plan.on(device, cell, self.plan) }
       let directory = SweepDirectory(ofPlan: self.plan)
       let configuration = try plan.configuration(cell, from: self.plan)
       let display = Display(quiet: output.json)
       display.line("cell \(cell): \(plan.cells[cell].description)")
-      let outcome = try directory.carryOut(
-        cell, of: plan, from: self.plan, command: CommandLine.arguments, by: WorkerProcess(),
-        handle: display.show)
+      let outcome = try TeamWork.leading {
+        try directory.carryOut(
+          cell, of: plan, from: self.plan, command: CommandLine.arguments, by: $0, handle: display.show)
+      }
       display.clear()
       let run = try directory.store.run(configuration)
       if outcome == .wasDone { display.line("\(run.path): nothing to do") }

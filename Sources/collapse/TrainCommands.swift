@@ -36,9 +36,13 @@ struct TrainCommand: ParsableCommand {
       A configuration is put together from a preset, a YAML file and single settings; later ones
       override earlier ones. Ctrl-C finishes the step and makes a checkpoint to resume from.
 
+      Started by torchrun or srun, several processes train one run: each takes some of a batch's parts. The bits
+      are the same for any number of them that divides gradient_accumulation; see docs/scale.md.
+
       EXAMPLES
         collapse train --preset wrn-16-2-fashion-mnist --set epochs=10
         collapse train --config mine.yaml --set optimizer.learning_rate=0.05 --seed 3 --out runs/b
+        torchrun --no-python --nproc-per-node 4 collapse train --config mine.yaml --out runs/c
       """)
 
   @OptionGroup var choice: ConfigurationOptions
@@ -52,9 +56,22 @@ struct TrainCommand: ParsableCommand {
         remedies: ["collapse train --preset wrn-16-2-fashion-mnist", "collapse train --help shows more."])
     }
     let configuration = try Configuration(choice.sources + options.sources)
+    if try goesOn() { return }
+    if try TeamWork.isJoined(configuration) { return }
     let display = Display(quiet: options.output.json)
     let summary = try Self.train(configuration, out: options.out, display)
     try Self.present(summary, nil, json: options.output.json, display)
+  }
+
+  /// Goes on with the run, where a launcher gives the same command again after a failure.
+  ///
+  /// - Returns: whether it has.
+  private func goesOn() throws -> Bool {
+    guard let out = options.out, let world = try World.current, world.restarts > 0,
+      FileManager.default.fileExists(atPath: RunDirectory(out).configuration)
+    else { return false }
+    try ResumeCommand.resume(out, json: options.output.json)
+    return true
   }
 
   /// Trains to the end.
@@ -112,18 +129,23 @@ struct ResumeCommand: ParsableCommand {
 
   @OptionGroup var output: JSONOption
 
-  func run() throws {
+  func run() throws { try Self.resume(directory, json: output.json) }
+
+  /// Goes on with a run, alone or with the other processes of a launcher.
+  static func resume(_ directory: String, json: Bool) throws {
+    if try TeamWork.isJoined() { return }
     let run = try RunDirectory.open(directory)
-    let display = Display(quiet: output.json)
-    // One that is damaged is made again; one of a later version is refused.
-    if let summary = try RunSummary.found(in: run.path) {
-      display.line("\(directory) is finished; nothing to do.")
-      try TrainCommand.present(summary, run, json: output.json, display)
-      return
+    let display = Display(quiet: json)
+    let summary = try TeamWork.leading { performer in
+      // One that is damaged is made again; one of a later version is refused.
+      if let summary = try RunSummary.found(in: run.path) {
+        display.line("\(directory) is finished; nothing to do.")
+        return summary
+      }
+      return try performer.perform(
+        ResumeTask(directory: directory, command: CommandLine.arguments), handle: display.show)
     }
-    let summary = try WorkerProcess().perform(
-      ResumeTask(directory: directory, command: CommandLine.arguments), handle: display.show)
-    try TrainCommand.present(summary, run, json: output.json, display)
+    try TrainCommand.present(summary, run, json: json, display)
   }
 }
 
