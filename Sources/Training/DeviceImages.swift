@@ -12,13 +12,10 @@ public struct DeviceImages: Sendable {
 
   /// Puts images on a device.
   ///
-  /// - Throws: `TorchError` if there is no memory for them.
+  /// - Throws: `TorchError` if there is no memory for them; `Problem` if they are in a pack that is damaged.
   public init(_ set: ImageSet, on device: Device) throws {
-    let shape = [set.count, set.shape.height, set.shape.width, set.shape.channels]
-    images = try set.pixels.withUnsafeBytes {
-      // By way of the CPU: made for a device, all of it would stay in pinned memory.
-      try Tensor(bytes: $0, shape: shape, dtype: .uint8).to(device).checked()
-    }
+    // By way of the CPU: made for a device, all of it would stay in pinned memory.
+    images = try set.tensor(set.labels.indices).to(device).checked()
     labels = set.labels
     places = set.places
   }
@@ -91,5 +88,21 @@ public struct PlacedNormalization: Sendable {
   /// N×H×W×C bytes to N×C×H×W numbers in `float32`, channels-last in memory.
   public func callAsFunction(_ images: Tensor) -> Tensor {
     (images.to(.float32) * scale + shift).permuted([0, 3, 1, 2])
+  }
+}
+
+extension ImageSet {
+  /// The bytes of the images at some places of the set, in that order, on the CPU: n×H×W×C.
+  ///
+  /// - Throws: `TorchError` if there is no memory for them; `Problem` if they are in a pack that is damaged.
+  func tensor(_ places: some Collection<Int>) throws -> Tensor {
+    let tensor = try Tensor.uninitialized(
+      [places.count, shape.height, shape.width, shape.channels], dtype: .uint8
+    ).checked()
+    guard tensor.count > 0 else { return tensor }
+    try read(
+      places,
+      into: UnsafeMutableRawBufferPointer(start: tensor.unsafeAddress(), count: places.count * shape.bytes))
+    return tensor
   }
 }

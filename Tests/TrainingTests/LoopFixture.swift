@@ -22,7 +22,7 @@ struct LoopFixture {
         pixels: Data(images.images), shape: ImageShape(height: 12, width: 12, channels: 1),
         labels: images.labels.map(Int.init))
     }
-    let source = ImageDataset(
+    let source = try ImageDataset(
       name: "squares", classNames: ["top", "middle", "bottom"], training: set(96, seed: 1),
       test: set(30, seed: 2),
       origin: "made")
