@@ -172,7 +172,8 @@ let package = Package(
       [
         "Arrays", "Datasets", "EmulatedCUDA", "Geometry", "Models", "NN", "Problems", "Randomness", "Records",
         "TestSupport", "Theory", "Torch", "Training",
-      ]),
+      ],
+      fixtures: true),
     tests(
       "RunsTests",
       [

@@ -135,6 +135,7 @@ public struct TrainingRun {
   private func announce(_ manifest: Manifest) {
     let (configuration, source) = (setup.configuration, setup.dataset.source)
     for note in source.notes + setup.computing.notes { report(.note(note)) }
+    if let note = setup.dataset.note { report(.note(note)) }
     report(
       .note(
         "\(configuration.model.name) (\(manifest.parameterCount) parameters), \(source.name) "

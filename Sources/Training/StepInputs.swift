@@ -56,12 +56,16 @@ public final class StepInputs {
   let crops: Tensor
   private let partners: Tensor
   private let boxes: Tensor
+  /// The images themselves, where they are brought to the device step by step.
+  let staged: StagedImages?
 
   /// Room for steps of so many images.
   ///
+  /// - Parameter staged: where an ``ImageStager`` brings the images; nil where all of them are on the device.
   /// - Throws: `TorchError` if there is no memory for it.
-  public init(batchSize: Int, device: Device) throws {
+  public init(batchSize: Int, device: Device, staged: StagedImages? = nil) throws {
     self.batchSize = batchSize
+    self.staged = staged
     let ofLambdas = (batchSize + 1) / 2
     words = try Tensor.zeros([9 * batchSize + ofLambdas + 2], dtype: .int64, device: device).checked()
     let all = words

@@ -54,6 +54,8 @@ public final class TrainingLoop {
   /// What draws the numbers of each step.
   public let planner: StepPlanner
   private let inputs: StepInputs
+  /// nil where all images are on the device.
+  private let stager: ImageStager?
   private let observers: [any Observer]
   /// How far it is.
   public private(set) var position = Position()
@@ -77,7 +79,8 @@ public final class TrainingLoop {
     self.planner = planner
     self.observers = observers
     let device = stepper.network.variables.device
-    inputs = try StepInputs(batchSize: planner.batchSize, device: device)
+    stager = try stepper.step.stager(rows: planner.batchSize)
+    inputs = try StepInputs(batchSize: planner.batchSize, device: device, staged: stager?.staged)
     losses = try LossRecord(on: device)
   }
 
@@ -102,10 +105,14 @@ public final class TrainingLoop {
   /// - Throws: `Problem` when the loss is no longer a number, `TorchError` of a failed operator, or what an observer
   ///   throws.
   public func run(until shouldStop: () -> Bool = { false }) throws -> Outcome {
+    try stager?.begin(StepPlaces(planner, from: position))
+    defer { stager?.stop() }
     while !isFinished {
       let order = planner.order(epoch: position.epoch)
       while position.step < planner.stepsPerEpoch {
-        try inputs.fill(planner.numbers(order, epoch: position.epoch, step: position.step))
+        let numbers = planner.numbers(order, epoch: position.epoch, step: position.step)
+        try inputs.fill(numbers)
+        try stager?.stage(numbers.images)
         try losses.append(stepper(inputs))
         position.step += 1
         if losses.isFull || position.step == planner.stepsPerEpoch { try readLosses() }
