@@ -34,7 +34,26 @@ public struct Fingerprint: Sendable, Equatable {
     return stream.end()
   }
 
-  /// The same of bytes that come one piece after another.
+  /// That of one piece of bytes, by four sums that a processor computes at once: not that which ``adding(_:)`` gives, and
+  /// several times as fast.
+  public init(ofBlock bytes: UnsafeRawBufferPointer) {
+    var (a, b, c, d) = (Fingerprint(), Fingerprint(), Fingerprint(), Fingerprint())
+    var place = 0
+    func word(_ place: Int) -> UInt64 {
+      UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+    }
+    while place + 32 <= bytes.count {
+      a.add(word(place))
+      b.add(word(place + 8))
+      c.add(word(place + 16))
+      d.add(word(place + 24))
+      place += 32
+    }
+    self = a.adding(UnsafeRawBufferPointer(rebasing: bytes[place...])).adding(bytes.count)
+    for sum in [b, c, d] { add(sum.value) }
+  }
+
+  /// What ``adding(_:)`` gives of bytes that come one piece after another.
   public struct Stream: Sendable {
     private var fingerprint: Fingerprint
     /// Bytes that do not fill a word yet, the first of them lowest.

@@ -20,7 +20,8 @@ struct FolderPacking {
 
   /// Decodes what is not decoded yet, and reads the pack that comes of it.
   ///
-  /// - Parameter fresh: whether nothing of before is used.
+  /// - Parameter fresh: whether a whole pack is made anew. What was decoded of one that is not whole is used all the
+  ///   same, as far as its files are as they were and its bytes as they were written.
   /// - Throws: `Problem` for images that cannot be used, and a cache that cannot be written to or is full.
   func dataset(fresh: Bool, reporting: DataReporting) throws -> ImageDataset {
     let directory: String
@@ -35,7 +36,6 @@ struct FolderPacking {
     return try DataCache.withLock(on: partial(in: directory), reporting) {
       // Another process may have been faster.
       if !fresh, let packed = pack.read() { return packed }
-      if fresh { remove(in: directory) }
       return try made(in: directory, reporting) { whole in
         do { try Files.replace(pack.path, with: whole) } catch { throw PackWriter.failure(pack.path, errno) }
         return pack.path

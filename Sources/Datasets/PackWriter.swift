@@ -86,7 +86,7 @@ final class PackWriter {
     }
 
     mutating func add(_ block: UnsafeRawBufferPointer) {
-      blocks.append(Fingerprint().adding(block).value)
+      blocks.append(Fingerprint(ofBlock: block).value)
       let range = images..<images + block.count / shape.bytes
       images = range.upperBound
       if range.allSatisfy({ kept[$0] }) { return count(block) }

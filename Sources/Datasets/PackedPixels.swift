@@ -120,7 +120,7 @@ final class PackedPixels: Sendable {
   }
 
   private func check(_ block: Int, _ bytes: UnsafeRawBufferPointer) throws {
-    guard Fingerprint().adding(bytes).value == fingerprints[block] else {
+    guard Fingerprint(ofBlock: bytes).value == fingerprints[block] else {
       let images = images(of: block)
       throw damage("images \(images.lowerBound) to \(images.upperBound - 1) are not what was written")
     }

@@ -74,6 +74,27 @@ import Testing
     }
   }
 
+  /// Every byte counts, and their number.
+  @Test func fingerprintsOfBlocks() {
+    func fingerprint(_ bytes: [UInt8]) -> Fingerprint { bytes.withUnsafeBytes { Fingerprint(ofBlock: $0) } }
+    let bytes = (0..<77).map { UInt8($0 * 3) }
+    var found = [
+      fingerprint(bytes).value, fingerprint(Array(bytes.dropLast())).value, fingerprint(bytes + [0]).value,
+    ]
+    for place in bytes.indices {
+      var changed = bytes
+      changed[place] ^= 0x80
+      found.append(fingerprint(changed).value)
+      // Two words of different sums in each other's place.
+      if place < 64 {
+        changed = bytes
+        changed.swapAt(place, (place + 8) % 64)
+        found.append(fingerprint(changed).value)
+      }
+    }
+    #expect(Set(found).count == found.count)
+  }
+
   /// Blocks that are whole can be read; the damaged one is refused, and the pack is made anew.
   @Test func damageIsFoundWhenItIsRead() throws {
     let made = try dataset(training: 50_000)
