@@ -183,7 +183,8 @@ let package = Package(
       [
         "Arrays", "Datasets", "EmulatedCUDA", "Geometry", "Models", "NN", "Problems", "Randomness", "Records",
         "TestSupport", "Theory", "ThreadGroups", "Torch", "Training",
-      ]),
+      ],
+      fixtures: true),
     tests(
       "RunsTests",
       [

@@ -32,13 +32,16 @@ public struct SafetensorsFile: Sendable {
 
   /// Opens `path` and checks its header.
   ///
+  /// - Parameter keepsOnDisk: whether bytes stay in the file until they are looked at, which is for files that nobody
+  ///   cuts short meanwhile. Otherwise Foundation may read all of it.
   /// - Throws: `Problem` if the file cannot be read, is cut short, or its header is not
   ///   what the format prescribes.
-  public init(path: String) throws {
+  public init(path: String, keepsOnDisk: Bool = false) throws {
     func failure(_ reason: String) -> Problem { Problem(file: path, reason) }
     let contents: Data
     do {
-      contents = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
+      contents = try Data(
+        contentsOf: URL(fileURLWithPath: path), options: keepsOnDisk ? .alwaysMapped : .mappedIfSafe)
     } catch {
       throw Self.unreadable(path, error)
     }

@@ -26,20 +26,34 @@ public struct SafetensorsWriter {
   ///
   /// - Throws: `FileError`.
   public func write(to path: String) throws {
+    let header = try Self.header(metadata, of: tensors.map { ($0.name, $0.type, $0.shape) })
+    try Files.write([header] + tensors.map(\.bytes), to: path)
+  }
+
+  /// What comes before the elements in a file whose tensors follow each other.
+  ///
+  /// - Parameters:
+  ///   - metadata: free-form text fields.
+  ///   - tensors: names, types and shapes, in the order of their elements.
+  ///   - bytes: the length to fill up to; 0: the next multiple of eight.
+  public static func header(
+    _ metadata: [String: String], of tensors: [(name: String, type: ArrayType, shape: [Int])],
+    filling bytes: Int = 0
+  ) throws -> Data {
     var header: [String: Any] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
     var offset = 0
     for tensor in tensors {
+      let end = offset + tensor.shape.reduce(tensor.type.size, *)
       header[tensor.name] = [
-        "dtype": tensor.type.safetensorsName, "shape": tensor.shape,
-        "data_offsets": [offset, offset + tensor.bytes.count],
+        "dtype": tensor.type.safetensorsName, "shape": tensor.shape, "data_offsets": [offset, end],
       ]
-      offset += tensor.bytes.count
+      offset = end
     }
     var json = try JSONSerialization.data(
       withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
-    json.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
+    let padding = max((8 - json.count % 8) % 8, bytes - 8 - json.count)
+    json.append(contentsOf: repeatElement(UInt8(ascii: " "), count: padding))
     var length = UInt64(json.count).littleEndian
-    let prefix = withUnsafeBytes(of: &length) { Data($0) }
-    try Files.write([prefix, json] + tensors.map(\.bytes), to: path)
+    return withUnsafeBytes(of: &length) { Data($0) } + json
   }
 }

@@ -71,6 +71,15 @@ extern "C" ct_error ct_set_deterministic(bool deterministic) {
   });
 }
 
+extern "C" ct_error ct_cuda_memory(int64_t device, int64_t *available, int64_t *all) {
+  return shim::guarded([&] {
+    const auto place = shim::decode(device);
+    const auto [free, total] = at::getDeviceAllocator(place.type())->getMemoryInfo(place.index());
+    *available = free;
+    *all = total;
+  });
+}
+
 extern "C" ct_error ct_cuda_peak_bytes(int64_t device, int64_t *tensors, int64_t *reserved) {
   return shim::guarded([&] {
     const auto place = shim::decode(device);

@@ -196,7 +196,7 @@ public enum CIFAR: String, Sendable, CaseIterable {
       try tar.unpack(
         form.files, of: members, into: directory, atMost: Self.mostBytes, reporting: reporting)
       let dataset = try read(form, directory, isWhole: isWhole)
-      return ImageDataset(
+      return try ImageDataset(
         name: dataset.name, classNames: dataset.classNames, training: dataset.training, test: dataset.test,
         origin: archive, normalization: dataset.normalization)
     } catch var problem as Problem {

@@ -77,7 +77,7 @@ struct IDXFiles {
         "\(directory): test images are \(test.shape), training images \(training.shape)."
       )
     }
-    return ImageDataset(
+    return try ImageDataset(
       name: name, classNames: classNames ?? (0..<classes).map(String.init), training: training, test: test,
       origin: directory)
   }

@@ -1,72 +1,6 @@
-import Arrays
 import Foundation
 import Problems
 import Randomness
-
-/// Height, width and channels of images.
-public struct ImageShape: Sendable, Hashable, CustomStringConvertible {
-  public var height: Int
-  public var width: Int
-  public var channels: Int
-
-  /// A shape.
-  public init(height: Int, width: Int, channels: Int) {
-    self.height = height
-    self.width = width
-    self.channels = channels
-  }
-
-  /// Bytes of an image.
-  public var bytes: Int { height * width * channels }
-
-  public var description: String { "\(height)×\(width)×\(channels)" }
-}
-
-/// Labelled images, kept as bytes.
-public struct ImageSet: Sendable {
-  /// N×H×W×C bytes: channels innermost, as convolutions prefer them.
-  public let pixels: Data
-  /// Of each image.
-  public let shape: ImageShape
-  /// Class of each image, 0 ..< C.
-  public let labels: [Int]
-  /// Place of each image in the whole data set's files.
-  public let places: [Int]
-
-  /// Images, as many labels, and their places; nil for a whole set.
-  ///
-  /// - Precondition: there are as many bytes as the shape and the number of labels call for.
-  public init(pixels: Data, shape: ImageShape, labels: [Int], places: [Int]? = nil) {
-    precondition(
-      pixels.count == labels.count * shape.bytes, "\(pixels.count) bytes for \(labels.count) × \(shape)")
-    self.pixels = pixels
-    self.shape = shape
-    self.labels = labels
-    self.places = places ?? Array(labels.indices)
-  }
-
-  /// Number of images.
-  public var count: Int { labels.count }
-
-  /// The bytes of some images.
-  public func pixels(of range: Range<Int>) -> Data {
-    let start = pixels.startIndex
-    return pixels[start + range.lowerBound * shape.bytes..<start + range.upperBound * shape.bytes]
-  }
-
-  /// A number that other images or labels would change.
-  public func fingerprint() -> UInt64 {
-    labels.reduce(Fingerprint()) { $0.adding($1) }.adding(pixels).value
-  }
-
-  /// The images at `indices`, in that order.
-  public func selected(_ indices: [Int]) -> ImageSet {
-    var chosen = Data(capacity: indices.count * shape.bytes)
-    for index in indices { chosen.append(pixels(of: index..<index + 1)) }
-    return ImageSet(
-      pixels: chosen, shape: shape, labels: indices.map { labels[$0] }, places: indices.map { places[$0] })
-  }
-}
 
 /// Training and test images of one data set, with the statistics that normalise them.
 public struct ImageDataset: Sendable {
@@ -96,17 +30,19 @@ public struct ImageDataset: Sendable {
 
   /// A data set; unless given, its classes are numbered from 0, and its normalisation is computed
   /// from the training images.
+  ///
+  /// - Throws: `Problem` if these are to be read for it and their pack is damaged.
   public init(
     name: String, classNames: [String], training: ImageSet, test: ImageSet, origin: String,
     classNumbers: [Int]? = nil, normalization: Normalization? = nil
-  ) {
+  ) throws {
     self.name = name
     self.classNames = classNames
     self.classNumbers = classNumbers ?? Array(classNames.indices)
     self.training = training
     self.test = test
     self.origin = origin
-    self.normalization = normalization ?? Normalization(of: training)
+    self.normalization = try normalization ?? Normalization(of: training)
   }
 
   /// The same images with another normalisation, such as that which a network was trained with.
@@ -136,7 +72,7 @@ public struct ImageDataset: Sendable {
   ///   - trainLimit: the first so many training images that are kept and not held out; 0 keeps all.
   ///   - testLimit: likewise for test images.
   ///   - stream: that held-out images are drawn from.
-  /// - Throws: `Problem` for a class that does not exist, or when no image is left.
+  /// - Throws: `Problem` for a class that does not exist, when no image is left, or for a pack that is damaged.
   public func restricted(
     classes keep: [Int] = [], validation heldOut: Int = 0, trainLimit: Int = 0, testLimit: Int = 0,
     _ stream: RandomStream
@@ -151,10 +87,7 @@ public struct ImageDataset: Sendable {
     func members(_ set: ImageSet) -> [Int] { set.labels.indices.filter { number[set.labels[$0]] != nil } }
     func part(_ set: ImageSet, _ indices: [Int]) -> ImageSet {
       if indices.count == set.count, keep.isEmpty { return set }
-      let selected = set.selected(indices)
-      return ImageSet(
-        pixels: selected.pixels, shape: set.shape, labels: selected.labels.map { number[$0]! },
-        places: selected.places)
+      return set.selected(indices).relabelled { number[$0]! }
     }
     func limited(_ all: [Int], _ limit: Int, _ what: String) throws -> [Int] {
       guard limit <= all.count else {

@@ -19,6 +19,8 @@ public struct ImageFolder {
   public var size = 0
   /// Whether to go on without images that cannot be decoded.
   public var skipsCorrupt = false
+  /// Decoded bytes that are kept at a time: large enough that a part's start is cheap, small enough that little is lost.
+  var partBytes = 1 << 24
 
   /// The folder at a path.
   public init(directory: String, size: Int = 0, skipsCorrupt: Bool = false) {
@@ -28,9 +30,11 @@ public struct ImageFolder {
   }
 
   /// The image files of one split.
-  struct Split: Equatable {
+  struct Split {
     let paths: [String]
     let labels: [Int]
+    /// Of each file: what its change would change.
+    let stamps: [UInt64]
   }
 
   /// Reads the images, from their pack where there is one.
@@ -48,25 +52,15 @@ public struct ImageFolder {
     let test = try sources("test", or: ["val", "valid"])
     // Looked at on every start, so that what would be refused now is.
     let classNames = try classNames(training)
-    let splits = try (split(training, classNames), split(test, classNames))
+    let splits = try [split(training, classNames), split(test, classNames)]
     let all = SourceFiles(joining: [training, test], in: directory)
     let name = URL(fileURLWithPath: directory).lastPathComponent
     let pack = PackedImages(
       name, of: all, choices: "size \(size), skips \(skipsCorrupt)", reading: "decoder 2, \(classNames)")
-    return try pack.dataset(fresh: verify, reporting: reporting) {
-      let (training, test) = try (decoded(splits.0, reporting), decoded(splits.1, reporting))
-      let (own, other) = (training.images.shape, test.images.shape)
-      guard own == other else {
-        throw Problem(
-          .unequalImages, directory,
-          "\(directory): training images have \(own.width)×\(own.height) pixels, test images \(other.width)×\(other.height)."
-        )
-      }
-      var dataset = ImageDataset(
-        name: name, classNames: classNames, training: training.images, test: test.images, origin: directory)
-      dataset.notes = training.notes + test.notes
-      return dataset
-    }
+    if !verify, let packed = pack.read() { return packed }
+    let packing = FolderPacking(
+      folder: self, name: name, classNames: classNames, splits: splits, pack: pack)
+    return try packing.dataset(fresh: verify, reporting: reporting)
   }
 
   /// The images below the first of these directories that is there.
@@ -123,48 +117,28 @@ public struct ImageFolder {
         .malformedData, directory,
         "\(sources.directory) has classes whose names differ only in their encoding.")
     }
-    var members = [[String]](repeating: [], count: classNames.count)
+    var members = [[SourceFiles.File]](repeating: [], count: classNames.count)
     for file in sources.files where file.path.contains("/") {
       let name = Self.className(file.path)
       guard let number = numbers[name] else {
         throw Problem(
           .malformedData, directory, "\(sources.directory) has a class \(name) that no training image has.")
       }
-      members[number].append("\(sources.directory)/\(file.path)")
+      members[number].append(file)
     }
-    var paths: [String] = []
+    var files: [SourceFiles.File] = []
     var labels: [Int] = []
     for turn in 0..<(members.map(\.count).max() ?? 0) {
-      for (label, files) in members.enumerated() where turn < files.count {
-        paths.append(files[turn])
+      for (label, own) in members.enumerated() where turn < own.count {
+        files.append(own[turn])
         labels.append(label)
       }
     }
-    guard !paths.isEmpty else {
+    guard !files.isEmpty else {
       throw Problem(.malformedData, directory, "\(sources.directory) has no images.")
     }
-    return Split(paths: paths, labels: labels)
-  }
-
-  private func decoded(_ split: Split, _ reporting: DataReporting) throws -> (
-    images: ImageSet, notes: [String]
-  ) {
-    let decoded = try ImageDecoder(size: size).decode(split.paths, reporting: reporting)
-    let bad = decoded.failures
-    var notes: [String] = []
-    if !bad.isEmpty {
-      let shown = bad.prefix(5).map { "\(split.paths[$0.index]) (\($0.reason))" }
-      let list = shown.joined(separator: "; ") + (bad.count > shown.count ? "; …" : "")
-      let what = "\(bad.count) of \(split.paths.count) images cannot be used: \(list)"
-      guard skipsCorrupt else {
-        throw Problem(size == 0 ? .unequalImages : .corruptImages, directory, "\(what).", choices: ["skip"])
-      }
-      guard bad.count < split.paths.count else { throw Problem(.malformedData, directory, "\(what).") }
-      notes.append("left out: \(what)")
-    }
-    let left = Set(bad.map(\.index))
-    let labels = split.labels.enumerated().filter { !left.contains($0.offset) }.map(\.element)
-    return (ImageSet(pixels: decoded.pixels, shape: decoded.shape, labels: labels), notes)
+    return Split(
+      paths: files.map { "\(sources.directory)/\($0.path)" }, labels: labels, stamps: files.map(\.stamp))
   }
 }
 

@@ -1,5 +1,5 @@
 /// Shifts and scales pixels so that each channel has mean 0 and standard deviation 1.
-public struct Normalization: Sendable, Equatable {
+public struct Normalization: Sendable, Equatable, Codable {
   /// Mean a channel, of pixels scaled to 0…1.
   public let mean: [Double]
   /// Standard deviation a channel, of pixels scaled to 0…1 (population).
@@ -12,18 +12,19 @@ public struct Normalization: Sendable, Equatable {
   }
 
   /// The exact statistics of images, from the histogram of each channel.
-  public init(of images: ImageSet) {
-    let channels = images.shape.channels
-    var counts = [Int](repeating: 0, count: 256 * channels)
-    images.pixels.withUnsafeBytes { bytes in
-      counts.withUnsafeMutableBufferPointer { counts in
-        var channel = 0
-        for byte in bytes {
-          counts[256 * channel + Int(byte)] += 1
-          channel = channel + 1 == channels ? 0 : channel + 1
-        }
-      }
+  ///
+  /// - Throws: `Problem` if the images are in a pack that is damaged.
+  public init(of images: ImageSet) throws {
+    self = try images.remembered("normalization") {
+      var histogram = PixelHistogram(channels: images.shape.channels)
+      try images.forEachPiece { histogram.add($0) }
+      return Normalization(of: histogram)
     }
+  }
+
+  /// The statistics of what was counted.
+  init(of histogram: PixelHistogram) {
+    let (counts, channels) = (histogram.counts, histogram.channels)
     var mean: [Double] = []
     var deviation: [Double] = []
     for channel in 0..<channels {
@@ -40,5 +41,30 @@ public struct Normalization: Sendable, Equatable {
       deviation.append(variance > 0 ? variance.squareRoot() / 255 : 1)
     }
     self.init(mean: mean, deviation: deviation)
+  }
+}
+
+/// How often each value occurs in each channel of some pixels.
+struct PixelHistogram {
+  /// C.
+  let channels: Int
+  /// 256 numbers a channel.
+  private(set) var counts: [Int]
+
+  init(channels: Int) {
+    self.channels = channels
+    counts = [Int](repeating: 0, count: 256 * channels)
+  }
+
+  /// Counts the bytes of whole pixels.
+  mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    let channels = channels
+    counts.withUnsafeMutableBufferPointer { counts in
+      var channel = 0
+      for byte in bytes {
+        counts[256 * channel + Int(byte)] += 1
+        channel = channel + 1 == channels ? 0 : channel + 1
+      }
+    }
   }
 }

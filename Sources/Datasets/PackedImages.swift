@@ -1,12 +1,13 @@
 import Arrays
 import Foundation
+import Problems
 import SystemTools
 
 /// A data set's pixels, labels and statistics in one file of the cache, so that only the first start
 /// has to decode and verify the files that it came in.
 struct PackedImages {
-  private static let format = "collapse-images"
-  private static let version = "1"
+  /// A pack of no more bytes is checked whole when it is opened; of a larger one, each block when it is read first.
+  static let checkedWhole = 1 << 28
 
   /// The pack's file.
   let path: String
@@ -31,7 +32,7 @@ struct PackedImages {
   func dataset(fresh: Bool = false, reporting: DataReporting, make: () throws -> ImageDataset) throws
     -> ImageDataset
   {
-    if !fresh, let packed = try? read() { return packed }
+    if !fresh, let packed = read() { return packed }
     let made = try make()
     do {
       try DataCache.makeDirectory("packed")
@@ -46,64 +47,76 @@ struct PackedImages {
     return made
   }
 
-  /// The pack's content; nil where it is of other files.
+  /// The pack's content; nil where there is none, it is of other files, or it is seen to be damaged.
   ///
-  /// - Throws: if there is none, or it is damaged.
-  private func read() throws -> ImageDataset? {
-    let file = try SafetensorsFile(path: path)
-    let fields = file.metadata
-    func json<Value: Decodable>(_ key: String) throws -> Value {
-      try JSONDecoder().decode(Value.self, from: Data((fields[key] ?? "").utf8))
+  /// - Parameters:
+  ///   - place: of a pack elsewhere.
+  ///   - checkedWhole: most bytes that are all read now; larger packs are checked as they are read.
+  func read(_ place: String? = nil, checkedWhole: Int = checkedWhole) -> ImageDataset? {
+    let path = place ?? path
+    guard let file = try? SafetensorsFile(path: path, keepsOnDisk: true) else { return nil }
+    return try? read(file, checkedWhole: checkedWhole)
+  }
+
+  private func read(_ file: SafetensorsFile, checkedWhole: Int) throws -> ImageDataset? {
+    func numbers<Number>(_ name: String, _: Number.Type) throws -> [Number] {
+      let size = MemoryLayout<Number>.size
+      return try file.bytes(name).withUnsafeBytes { bytes in
+        (0..<bytes.count / size).map { bytes.loadUnaligned(fromByteOffset: size * $0, as: Number.self) }
+      }
     }
-    guard fields["format"] == Self.format, fields["version"] == Self.version, fields["stamp"] == stamp else {
-      return nil
-    }
-    func part(_ name: String) throws -> ImageSet? {
-      let (images, labels) = try (file.entry("\(name)_images"), file.entry("\(name)_labels"))
-      guard images.type == .uint8, images.shape.count == 4, labels.type == .int64,
-        labels.shape == [images.shape[0]]
-      else { return nil }
-      return try ImageSet(
-        pixels: file.bytes("\(name)_images"),
-        shape: ImageShape(height: images.shape[1], width: images.shape[2], channels: images.shape[3]),
-        labels: file.bytes("\(name)_labels").withUnsafeBytes { bytes in
-          (0..<bytes.count / 8).map { Int(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
-        })
-    }
-    guard let training = try part("train"), let test = try part("test"),
-      fields["fingerprint"] == Self.fingerprint(training, test)
+    let splits = ["train", "test"]
+    let labels = try splits.map { try numbers("\($0)_labels", Int.self) }
+    let kept = try splits.map { try numbers("\($0)_kept", UInt8.self).map { $0 != 0 } }
+    let blocks = try splits.map { try numbers("\($0)_blocks", UInt64.self) }
+    let arrays = PackLayout.arrays(labels: labels, kept: kept, blocks: blocks)
+    guard let text = PackText(file.metadata, arrays: arrays), text.stamp == stamp,
+      text.fingerprints.count == splits.count
     else { return nil }
+    let notes = PackNotes(path: file.path + ".notes", stamp: file.metadata["seal"] ?? "")
+    func part(_ index: Int) throws -> ImageSet? {
+      let images = try file.entry("\(splits[index])_images")
+      guard images.type == .uint8, images.shape.count == 4 else { return nil }
+      let shape = ImageShape(height: images.shape[1], width: images.shape[2], channels: images.shape[3])
+      let split = PackLayout.Split(name: splits[index], count: images.shape[0], shape: shape)
+      guard [labels[index].count, kept[index].count].allSatisfy({ $0 == split.count }),
+        blocks[index].count == split.blocks
+      else { return nil }
+      let pixels = try PackedPixels(
+        file.path, start: file.dataStart + images.range.lowerBound, count: split.count, shape: shape,
+        fingerprints: blocks[index], notes: notes)
+      if split.count * shape.bytes <= checkedWhole { try pixels.check() }
+      let isWhole = kept[index].allSatisfy { $0 }
+      let rows = isWhole ? nil : kept[index].indices.filter { kept[index][$0] }
+      return ImageSet(
+        pixels, rows: rows, labels: rows?.map { labels[index][$0] } ?? labels[index],
+        fingerprint: text.fingerprints[index])
+    }
+    guard let training = try part(0), let test = try part(1) else { return nil }
     var dataset = try ImageDataset(
-      name: fields["name"] ?? "", classNames: json("class_names"), training: training, test: test,
-      origin: fields["origin"] ?? "",
-      normalization: Normalization(mean: json("mean"), deviation: json("deviation")))
-    dataset.notes = try json("notes")
+      name: text.name, classNames: text.classNames, training: training, test: test, origin: text.origin,
+      normalization: text.normalization)
+    dataset.notes = text.notes
     return dataset
   }
 
   private func write(_ dataset: ImageDataset, to file: String) throws {
-    func json(_ value: some Encodable) throws -> String {
-      String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
-    }
-    let metadata = try [
-      "format": Self.format, "version": Self.version, "stamp": stamp, "name": dataset.name,
-      "origin": dataset.origin, "class_names": json(dataset.classNames),
-      "mean": json(dataset.normalization.mean), "deviation": json(dataset.normalization.deviation),
-      "notes": json(dataset.notes),
-      "fingerprint": Self.fingerprint(dataset.training, dataset.test),
-    ]
-    var writer = SafetensorsWriter(metadata: metadata)
-    for (name, set) in [("train", dataset.training), ("test", dataset.test)] {
-      let shape = [set.count, set.shape.height, set.shape.width, set.shape.channels]
-      writer.add("\(name)_images", type: .uint8, shape: shape, bytes: set.pixels)
-      writer.add(
-        "\(name)_labels", type: .int64, shape: [set.count],
-        bytes: set.labels.map(Int64.init).withUnsafeBytes { Data($0) })
-    }
-    try writer.write(to: file)
+    let sets = [dataset.training, dataset.test]
+    let layout = PackLayout(
+      zip(["train", "test"], sets).map { .init(name: $0, count: $1.count, shape: $1.shape) },
+      textBytes: PackText.bytes(of: dataset.classNames))
+    let writer = try PackWriter(file, layout)
+    for (index, set) in sets.enumerated() { try writer.write(set.pixels, split: index) }
+    let text = PackText(
+      stamp: stamp, name: dataset.name, origin: dataset.origin, classNames: dataset.classNames,
+      notes: dataset.notes, normalization: dataset.normalization, fingerprints: [])
+    try writer.finish(
+      text, labels: sets.map(\.labels), kept: sets.map { [Bool](repeating: true, count: $0.count) }
+    ) { _ in }
   }
+}
 
-  private static func fingerprint(_ training: ImageSet, _ test: ImageSet) -> String {
-    "\(training.fingerprint()) \(test.fingerprint())"
-  }
+extension PackText {
+  /// Bytes of names, as a header has them.
+  static func bytes(of names: [String]) -> Int { names.reduce(0) { $0 + 2 * $1.utf8.count + 8 } }
 }

@@ -12,6 +12,9 @@ struct SourceFiles {
     var size: Int
     /// Time of the last change, in nanoseconds since 1970.
     var modified: Int
+
+    /// A number that another file, or another content as far as size and time tell, would change.
+    var stamp: UInt64 { Fingerprint().adding(path).adding(size).adding(modified).value }
   }
 
   /// Where they are.

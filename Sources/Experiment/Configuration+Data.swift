@@ -25,16 +25,25 @@ extension Configuration {
     public var augmentation = Augmentation.cropFlip
     /// Zero pixels around an image before a random crop of the original size.
     public var padding = 4
+    /// For `resized-crop`: least and largest share of an image's area that is taken.
+    public var cropScale = [0.08, 1]
+    /// For `resized-crop`: least and largest width over height of what is taken.
+    public var cropRatio = [3.0 / 4, 4.0 / 3]
+    /// Gigabytes (10⁹ bytes) of images that stay on the device; what is more is read step by step. 0: as much as fits
+    /// comfortably.
+    public var memory = 0.0
 
     /// The defaults.
     public init() {}
 
     enum CodingKeys: String, CodingKey {
-      case dataset, path, classes, validation, augmentation, padding
+      case dataset, path, classes, validation, augmentation, padding, memory
       case imageSize = "image_size"
       case skipCorrupt = "skip_corrupt"
       case trainLimit = "train_limit"
       case testLimit = "test_limit"
+      case cropScale = "crop_scale"
+      case cropRatio = "crop_ratio"
     }
   }
 
@@ -84,5 +93,7 @@ extension Configuration {
     case none
     /// Pad, random crop, random horizontal flip.
     case cropFlip = "crop-flip"
+    /// A part of random size and place, scaled to the image's size, and a random horizontal flip.
+    case resizedCrop = "resized-crop"
   }
 }

@@ -1,4 +1,5 @@
 import Datasets
+import Foundation
 import Problems
 
 extension Configuration {
@@ -61,6 +62,16 @@ extension Configuration {
     try natural(data.trainLimit, "data.train_limit")
     try natural(data.testLimit, "data.test_limit")
     try natural(data.padding, "data.padding", upTo: 1000)
+    func range(_ values: [Double], _ key: String, upTo bound: Double) throws {
+      let holds = values.count == 2 && values[0] > 0 && values[0] <= values[1] && values[1] <= bound
+      try require(
+        holds, key, values, "two numbers above 0 and up to \(bound.formatted()), the smaller first")
+    }
+    try range(data.cropScale, "data.crop_scale", upTo: 1)
+    try range(data.cropRatio, "data.crop_ratio", upTo: 1000)
+    try require(
+      (0...1_000_000).contains(data.memory), "data.memory", data.memory,
+      "a number of gigabytes from 0 (as much as fits comfortably) to 1000000")
     try positive(model.multiplier, "model.multiplier")
     try positive(mixup.alpha, "mixup.alpha")
     try require(

@@ -327,6 +327,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     comparable.threads = defaults.threads
     comparable.checkpoint = defaults.checkpoint
     comparable.engine = defaults.engine
+    comparable.data.memory = defaults.data.memory
     return comparable
   }
 

@@ -81,6 +81,8 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   /// Statistics that do not fit the images.
   case unfitNormalization
   case unwritableCache
+  /// A pack of decoded images that is not as it was written; `subject` is its file.
+  case damagedPack
   /// An archive or a pickle that holds what it should not.
   case hostileArchive
 

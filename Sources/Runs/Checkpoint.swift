@@ -28,7 +28,7 @@ struct Checkpoint {
 
     init(_ setup: Setup) throws {
       configuration = try setup.configuration.yaml()
-      data = setup.dataset.source.training.fingerprint()
+      data = try setup.dataset.source.training.fingerprint()
     }
   }
 

@@ -137,6 +137,7 @@ extension Configuration {
       images, batchSize: batchSize, epochs: epochs, learningRate: optimizer.learningRate,
       schedule: schedule.rule, streams: streams)
     planner.cropFlip = cropFlip
+    planner.resizedCrop = resizedCrop
     planner.mixup = mixup.rule
     if mixup.enabled, mixup.kind == .manifold { planner.layers = mixup.layers }
     return planner
@@ -162,7 +163,7 @@ extension Configuration {
   func step(_ network: Network, _ dataset: DeviceDataset, _ parts: BatchParts? = nil) -> TrainingStep {
     let batches = BatchAssembly(
       dataset.training, classes: dataset.source.classes, normalization: network.normalization,
-      cropFlip: cropFlip, smoothing: labelSmoothing, dtype: network.dtype)
+      cropFlip: cropFlip, resizedCrop: resizedCrop, smoothing: labelSmoothing, dtype: network.dtype)
     return TrainingStep(
       network.model, optimizer.make(network.model.variables), batches,
       loss: NN.Loss(rawValue: loss.rawValue)!,
@@ -178,4 +179,10 @@ extension Configuration {
   }
 
   private var cropFlip: CropFlip? { data.augmentation == .cropFlip ? CropFlip(padding: data.padding) : nil }
+
+  private var resizedCrop: ResizedCrop? {
+    guard data.augmentation == .resizedCrop else { return nil }
+    return ResizedCrop(
+      scale: data.cropScale[0]...data.cropScale[1], ratio: data.cropRatio[0]...data.cropRatio[1])
+  }
 }

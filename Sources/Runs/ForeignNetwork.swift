@@ -37,7 +37,8 @@ public struct ForeignNetwork: CaptureSource {
       images = try images.normalized(by: Normalization(mean: mean, deviation: deviation))
     }
     try images.checkClasses()
-    dataset = try DeviceDataset(images, on: computing.device)
+    dataset = try DeviceDataset(
+      images, on: computing.device, residentBytes: task.data.residentBytes(on: computing.device))
     let (model, title) = try Self.model(task.network, dataset, streams, computing)
     network = Network(model, images.normalization, dtype: computing.dtype)
     guard model.classifier.shape[0] == images.classes else {
@@ -64,7 +65,7 @@ public struct ForeignNetwork: CaptureSource {
       try load(path, into: model, name, classes: source.classes)
       return (model, name)
     case .module(let path, let classifier):
-      let few = dataset.training.images.narrowed(0..<min(4, dataset.training.count))
+      let few = try dataset.training.batch(0..<min(4, dataset.training.count))
       let model = try ScriptClassifier(
         path, device: dataset.device, images: source.normalization(few), named: classifier)
       return (model, "TorchScript module")

@@ -45,7 +45,9 @@ public struct Setup {
     // Before the data: a mistyped name should not wait for a download.
     title = try asked.model.member().title
     streams = RunStreams(seed: asked.seed)
-    dataset = try DeviceDataset(configuration.data.load(streams, reporting: reporting), on: computing.device)
+    dataset = try DeviceDataset(
+      configuration.data.load(streams, reporting: reporting), on: computing.device,
+      residentBytes: configuration.data.residentBytes(on: computing.device))
     let source = dataset.source
     let model = try asked.model.make(
       source.shape, classes: source.classes, images: source.name, streams, computing)

@@ -75,7 +75,7 @@ private struct TimedWork {
     let configuration = task.configuration
     let streams = RunStreams(seed: configuration.seed)
     _ = try configuration.model.member()
-    let images = Self.randomImages(task)
+    let images = try Self.randomImages(task)
     dataset = try DeviceDataset(images, on: computing.device)
     let model = try configuration.model.make(
       images.shape, classes: task.classes, images: "\(task.imageSize)×\(task.imageSize) pixels", streams,
@@ -141,7 +141,7 @@ private struct TimedWork {
   }
 
   /// Four batches of noise.
-  private static func randomImages(_ task: BenchmarkTask) -> ImageDataset {
+  private static func randomImages(_ task: BenchmarkTask) throws -> ImageDataset {
     let shape = ImageShape(height: task.imageSize, width: task.imageSize, channels: task.channels)
     let count = 4 * task.configuration.batchSize
     var stream = RandomStream(seed: 0)
@@ -151,7 +151,7 @@ private struct TimedWork {
     }
     let set = ImageSet(
       pixels: pixels.prefix(count * shape.bytes), shape: shape, labels: (0..<count).map { $0 % task.classes })
-    return ImageDataset(
+    return try ImageDataset(
       name: "random", classNames: (0..<task.classes).map(String.init), training: set, test: set,
       origin: "random")
   }

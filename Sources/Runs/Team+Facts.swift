@@ -20,7 +20,7 @@ extension Team {
       var comparable = resolved.comparable
       if !comparable.data.path.isEmpty { comparable.data.path = "any" }
       configuration = try comparable.yaml()
-      data = images.fingerprint()
+      data = try images.fingerprint()
     }
   }
 

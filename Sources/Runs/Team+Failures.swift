@@ -1,10 +1,11 @@
 import Foundation
 import Problems
+import Synchronization
 import SystemTools
 import Torch
 
 extension Team {
-  fileprivate struct Failed: Codable {
+  fileprivate struct Failed: Codable, Sendable {
     var rank: Int
     var host: String
     var problem: Problem
@@ -28,11 +29,15 @@ extension Team {
   func explained(_ error: any Error, run: String) -> Problem {
     guard let error = error as? TorchError, error.code == .lostWorker else { return Problem(error) }
     // The one that has failed may be about to say so; those that are there say that they are.
-    try? store.set("alive/\(world.rank)", Data("1".utf8))
-    for _ in 0..<8 {
-      if let failed = try? failure() { return failed.problem(in: run) }
-      Thread.sleep(forTimeInterval: 0.2)
+    let failed = ask { [store, rank = world.rank] () -> Failed? in
+      try store.set("alive/\(rank)", Data("1".utf8))
+      for _ in 0..<8 {
+        if let failed = try Self.failure(store) { return failed }
+        Thread.sleep(forTimeInterval: 0.2)
+      }
+      return nil
     }
+    if case let failed?? = failed { return failed.problem(in: run) }
     return Problem(
       .lostWorker, run,
       "\(missing()) is gone or does not answer (\(Self.essence(of: error))); this is \(name).")
@@ -40,13 +45,12 @@ extension Team {
 
   /// Who has not said that it is there.
   private func missing() -> String {
-    var ranks: [Int] = []
-    for rank in 0..<world.size where rank != world.rank {
-      guard let isAlive = try? store.has("alive/\(rank)") else {
-        // The store is gone, and whoever had it.
-        return world.hasAgentStore ? "a worker of this run" : "worker 0"
-      }
-      if !isAlive { ranks.append(rank) }
+    let ranks = ask { [store, world] in
+      try (0..<world.size).filter { try $0 != world.rank && !store.has("alive/\($0)") }
+    }
+    // The store is gone, and whoever had it.
+    guard let ranks else {
+      return world.hasAgentStore || world.isLeader ? "a worker of this run" : "worker 0"
     }
     guard let first = ranks.first else { return "a worker of this run" }
     return ranks.count == 1
@@ -60,9 +64,22 @@ extension Team {
         /\.? *This is typically caused.*$/, with: ""))
   }
 
-  private func failure() throws -> Failed? {
+  private static func failure(_ store: RendezvousStore) throws -> Failed? {
     guard try store.has("failure") else { return nil }
     return try JSONDecoder().decode(Failed.self, from: store.value("failure", timeout: 1))
+  }
+
+  /// What the store answers; nil where it fails, or is silent for too long: the host that has it may be.
+  private func ask<Answer: Sendable>(_ question: @escaping @Sendable () throws -> Answer) -> Answer? {
+    let answer = Answered<Answer>()
+    let isThere = DispatchSemaphore(value: 0)
+    Thread.detachNewThread {
+      let made = try? question()
+      answer.value.withLock { $0 = made }
+      isThere.signal()
+    }
+    guard isThere.wait(timeout: .now() + 4) == .success else { return nil }
+    return answer.value.withLock { $0 }
   }
 
   func post(_ key: String, _ data: Data) throws {
@@ -82,7 +99,7 @@ extension Team {
     while true {
       do {
         if try store.has(key) { return try store.value(key, timeout: Self.interval) }
-        if let failed = try failure() { throw failed.problem(in: "") }
+        if let failed = try Self.failure(store) { throw failed.problem(in: "") }
       } catch let error as TorchError {
         throw explained(error, run: "")
       }
@@ -106,4 +123,9 @@ extension Team.Failed {
       code, code == .lostWorker ? run : problem.subject,
       "worker \(rank) on \(host) has ended: \(problem.reason)", choices: problem.choices)
   }
+}
+
+/// An answer that may come too late for whoever has asked.
+private final class Answered<Value: Sendable>: Sendable {
+  let value = Mutex<Value?>(nil)
 }

@@ -2,6 +2,7 @@ import CUDA
 import Experiment
 import Foundation
 import Problems
+import Synchronization
 import SystemTools
 import Tasks
 import Torch
@@ -15,13 +16,28 @@ public final class Team: Sendable {
   public let world: World
   let store: RendezvousStore
   private let interface: GlooGroup.Interface
+  /// Whether this process was asked to stop in order to be started again.
+  let comesAgain: @Sendable () -> Bool
+  private let agreedAgain = Mutex(false)
+
+  /// Whether the processes have stopped in order to be started again.
+  public internal(set) var isToComeAgain: Bool {
+    get { agreedAgain.withLock { $0 } }
+    set { agreedAgain.withLock { $0 = newValue } }
+  }
 
   /// Goes to where the processes meet, and waits until the place is there.
   ///
-  /// - Parameter patience: seconds to wait for it.
+  /// - Parameters:
+  ///   - world: this process's place.
+  ///   - patience: seconds to wait.
+  ///   - comesAgain: whether this process, if it is asked to stop, is to be started again.
   /// - Throws: `Problem` for a place that cannot be reached, or served.
-  public init(_ world: World, patience: Double = 600) throws {
+  public init(
+    _ world: World, patience: Double = 600, comesAgain: @escaping @Sendable () -> Bool = { false }
+  ) throws {
     self.world = world
+    self.comesAgain = comesAgain
     guard HostAddress.resolves(world.address) else {
       throw Problem(
         .lostWorker, "",

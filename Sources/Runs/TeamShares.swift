@@ -31,24 +31,27 @@ final class TeamShares: Sendable {
 
   /// What processes that take their steps together agree on, one step late: so nobody waits for it.
   final class Agreement {
-    private let hosts: GlooGroup
+    private let shares: TeamShares
     private var pending: GlooGroup.Exchange?
 
-    init(_ shares: TeamShares) { hosts = shares.hosts }
+    init(_ shares: TeamShares) { self.shares = shares }
 
     /// Whether any of them has said yes the last time that they were asked.
     func callAsFunction(_ mine: Bool) throws -> Bool {
       let answers = try end()
-      pending = try hosts.beginGathering(Tensor([mine ? 1 : 0]))
+      let word = mine ? shares.team.comesAgain() ? 2 : 1 : 0
+      pending = try shares.hosts.beginGathering(Tensor([word]))
       return answers
     }
 
     /// The last answers; nothing is under way then.
     @discardableResult
     func end() throws -> Bool {
-      let answers = try pending?.finish().array(Int.self)
+      let words = Set(try pending?.finish().array(Int.self) ?? [])
       pending = nil
-      return answers?.contains(1) ?? false
+      // Whoever is told to stop for good is not the only one.
+      if !words.isDisjoint(with: [1, 2]) { shares.team.isToComeAgain = !words.contains(1) }
+      return !words.isDisjoint(with: [1, 2])
     }
   }
 }

@@ -147,7 +147,9 @@ public struct TrainingRun {
 
   private func announce(_ manifest: Manifest) {
     let (configuration, source) = (setup.configuration, setup.dataset.source)
-    let notes = source.notes + setup.computing.notes + (setup.shares?.notes ?? [])
+    let notes =
+      source.notes + setup.computing.notes + (setup.shares?.notes ?? [])
+      + (setup.dataset.note.map { [$0] } ?? [])
     for note in notes { report(.note(note)) }
     let workers =
       setup.shares.map { "\($0.group.size) workers (\($0.team.world.launcher.rawValue)) with " } ?? ""

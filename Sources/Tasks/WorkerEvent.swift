@@ -15,8 +15,9 @@ public enum WorkerEvent: Codable, Sendable {
   case metrics(MetricRow)
   /// What is being done, such as a download or a check, and how far it is, 0 to 1.
   case working(String, Double)
-  /// Training was stopped by a signal; `directory` holds a checkpoint to go on from.
-  case interrupted(directory: String)
+  /// Training was stopped by a signal; `directory` holds a checkpoint to go on from, and whoever has sent it may mean to
+  /// start it again.
+  case interrupted(directory: String, isToComeAgain: Bool)
   /// The work ended before it was done.
   case failed(Problem)
 

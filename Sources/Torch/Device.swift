@@ -67,6 +67,14 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
     return (Int(tensors), Int(reserved))
   }
 
+  /// Bytes of this device that no program has taken, and all that it has; nil on the CPU.
+  public func memory() throws -> (available: Int, all: Int)? {
+    guard self != .cpu else { return nil }
+    var (available, all): (Int64, Int64) = (0, 0)
+    try check(ct_cuda_memory(encoded, &available, &all), "memory", ["\(self)"])
+    return (Int(available), Int(all))
+  }
+
   /// The driver's handle (CUstream) of the stream that this thread queues on, for kernels of one's own.
   public func unsafeStream() throws -> UnsafeMutableRawPointer? {
     var stream: UnsafeMutableRawPointer?

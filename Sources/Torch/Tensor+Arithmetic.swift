@@ -91,6 +91,10 @@ extension Tensor {
 
   /// Overwrites the elements, which all copies share, with those of `source`.
   public func assign(_ source: Tensor) throws { try Ops.copy.run(.tensor(self), .tensor(source)) }
+  /// The same without waiting, where the source is ``pinned(_:dtype:)``: it may be dropped at once, but not changed.
+  public func queueAssignment(of source: Tensor) throws {
+    try Ops.copy.run(.tensor(self), .tensor(source), .bool(true))
+  }
   /// Multiplies the elements, which all copies share.
   public func scaleInPlace(_ factor: Double) throws { try Ops.mulInPlace.run(.tensor(self), .double(factor)) }
   /// Adds to the elements, which all copies share: self += alpha · other.

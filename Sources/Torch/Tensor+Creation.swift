@@ -53,6 +53,13 @@ extension Tensor {
     Ops.empty(.ints(shape), .dtype(dtype), .none, .device(device), .none, .memoryFormat(layout))
   }
 
+  /// A tensor on the CPU whose elements are whatever was there, in memory that CUDA devices read by themselves. It is
+  /// given out again when what was queued with it is done.
+  public static func pinned(_ shape: [Int], dtype: DType) -> Tensor {
+    Ops.empty(
+      .ints(shape), .dtype(dtype), .none, .device(.cpu), .bool(true), .memoryFormat(.contiguous))
+  }
+
   /// The integers 0 ..< end.
   public static func range(_ end: Int, device: Device = .cpu) -> Tensor {
     Ops.arange(.int(end), .dtype(.int64), .none, .device(device))

@@ -8,23 +8,23 @@ public struct ImageSource {
   /// Images of each batch.
   var batches: [Range<Int>]
   /// N×C×H×W numbers in `float32` of a batch.
-  let read: (Network, Range<Int>) -> Tensor
+  let read: (Network, Range<Int>) throws -> Tensor
 
   /// Every image of a set.
   public static func all(_ images: DeviceImages, batchSize: Int) -> ImageSource {
-    ImageSource(batches: split(images.count, batchSize)) { $0.normalized(images.images.narrowed($1)) }
+    ImageSource(batches: split(images.count, batchSize)) { try $0.normalized(images.batch($1)) }
   }
 
   /// The images at some places of a set.
   public static func chosen(_ places: [Int], of images: DeviceImages, batchSize: Int) -> ImageSource {
-    ImageSource(batches: split(places.count, batchSize)) { $0.normalized(images.selected(places[$1])) }
+    ImageSource(batches: split(places.count, batchSize)) { try $0.normalized(images.selected(places[$1])) }
   }
 
   /// λ x_i + (1−λ) x_i′ of a set's images.
   public static func mixtures(_ plan: MixturePlan, of images: DeviceImages) -> ImageSource {
     ImageSource(batches: plan.batches) { network, batch in
       let mixing = MixingPlan(lambdas: Array(plan.lambdas[batch]), partners: [])
-      return mixing.mix(
+      return try mixing.mix(
         network.normalized(images.selected(plan.images[batch])),
         with: network.normalized(images.selected(plan.partners[batch])))
     }
@@ -101,7 +101,7 @@ extension Network {
       progress(Double(batch.lowerBound) / Double(total))
       return try checkingErrors {
         try withoutGradients {
-          let images = source.read(self, batch).to(dtype)
+          let images = try source.read(self, batch).to(dtype)
           if let tokens { return seen(tokens, images, probes) }
           return try recorded?(images) ?? seen(images, statistics, probes)
         }
@@ -126,7 +126,7 @@ extension Network {
   ///
   /// - Throws: `TorchError` of a failed operator.
   public func prepare(_ source: ImageSource) throws {
-    for batch in source.batches { _ = try checkingErrors { source.read(self, batch).to(dtype) } }
+    for batch in source.batches { _ = try checkingErrors { try source.read(self, batch).to(dtype) } }
   }
 
   private func tokenClassifier() throws -> any TokenClassifier {

@@ -81,6 +81,8 @@ public final class StepInputs {
   let crops: Tensor
   private let partners: Tensor
   private let boxes: Tensor
+  /// The images themselves, where they are brought to the device step by step.
+  let staged: StagedImages?
 
   /// Room for steps of so many images.
   ///
@@ -88,10 +90,12 @@ public final class StepInputs {
   ///   - batchSize: images that a step reads.
   ///   - rows: images of the batch; nil: all of them.
   ///   - device: where it is.
+  ///   - staged: where an ``ImageStager`` brings the images; nil where all of them are on the device.
   /// - Throws: `TorchError` if there is no memory for it.
-  public init(batchSize: Int, rows: Int? = nil, device: Device) throws {
+  public init(batchSize: Int, rows: Int? = nil, device: Device, staged: StagedImages? = nil) throws {
     self.batchSize = batchSize
     self.rows = rows ?? batchSize
+    self.staged = staged
     let ofLambdas = (batchSize + 1) / 2
     words = try Tensor.zeros([9 * batchSize + ofLambdas + 2], dtype: .int64, device: device).checked()
     let all = words

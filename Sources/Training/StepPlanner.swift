@@ -14,6 +14,8 @@ public struct StepPlanner: Sendable {
   public var epochs: Int
   /// nil leaves images as they are.
   public var cropFlip: CropFlip?
+  /// Instead of ``cropFlip``; nil leaves images as they are.
+  public var resizedCrop: ResizedCrop?
   /// nil mixes nothing.
   public var mixup: Mixup?
   /// Layers that are mixed at, of which each step draws one; 0 is the image.
@@ -66,6 +68,10 @@ public struct StepPlanner: Sendable {
     if let cropFlip {
       var stream = streams.augmentation(epoch: epoch, step: step)
       numbers.crops = cropFlip.draw(count: batchSize, width: imageShape.width, &stream)
+    }
+    if let resizedCrop {
+      var stream = streams.augmentation(epoch: epoch, step: step)
+      numbers.crops = resizedCrop.draw(count: batchSize, imageShape, &stream)
     }
     guard let mixup else { return numbers }
     var lambdas = streams.lambda(epoch: epoch, step: step)

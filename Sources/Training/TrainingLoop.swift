@@ -54,6 +54,8 @@ public final class TrainingLoop {
   /// What draws the numbers of each step.
   public let planner: StepPlanner
   private let inputs: StepInputs
+  /// nil where all images are on the device.
+  private let stager: ImageStager?
   private let observers: [any Observer]
   /// How far it is.
   public private(set) var position = Position()
@@ -77,7 +79,8 @@ public final class TrainingLoop {
     self.planner = planner
     self.observers = observers
     let device = stepper.network.variables.device
-    inputs = try stepper.step.inputs(for: planner)
+    stager = try stepper.step.stager(for: planner)
+    inputs = try stepper.step.inputs(for: planner, staged: stager?.staged)
     losses = try LossRecord(on: device)
   }
 
@@ -102,10 +105,15 @@ public final class TrainingLoop {
   /// - Throws: `Problem` when the loss is no longer a number, `TorchError` of a failed operator, or what an observer
   ///   or `shouldStop` throws.
   public func run(until shouldStop: () throws -> Bool = { false }) throws -> Outcome {
+    let rows = stepper.step.parts.processes == 1 ? nil : stepper.step.parts.rows(ofBatch: planner.batchSize)
+    try stager?.begin(StepPlaces(planner, from: position, taking: rows))
+    defer { stager?.stop() }
     while !isFinished {
       let order = planner.order(epoch: position.epoch)
       while position.step < planner.stepsPerEpoch {
-        try inputs.fill(stepper.step.own(planner.numbers(order, epoch: position.epoch, step: position.step)))
+        let numbers = stepper.step.own(planner.numbers(order, epoch: position.epoch, step: position.step))
+        try inputs.fill(numbers)
+        try stager?.stage(numbers.images)
         try losses.append(stepper(inputs))
         position.step += 1
         if losses.isFull || position.step == planner.stepsPerEpoch { try readLosses() }

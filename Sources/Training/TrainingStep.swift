@@ -15,11 +15,17 @@ public struct BatchAssembly: Sendable {
     public let alteration: Alteration?
   }
 
-  private let images: Tensor
-  /// n×C, one-hot or smoothed.
+  /// What is on the device.
+  private let resident: Tensor?
+  /// What is brought there step by step.
+  let streamed: ImageSet?
+  /// Of each image on the device, n×C, or else of each class, C×C: one-hot or smoothed.
   private let targets: Tensor
+  /// Classes of images that are not on the device; nil where they are.
+  private let labels: Tensor?
   private let normalization: PlacedNormalization
   private let cropFlip: CropFlip?
+  private let resizedCrop: ResizedCrop?
   private let dtype: DType
 
   /// Batches of labelled images.
@@ -29,18 +35,22 @@ public struct BatchAssembly: Sendable {
   ///   - classes: C.
   ///   - normalization: of their bytes.
   ///   - cropFlip: what the numbers of crops are of.
+  ///   - resizedCrop: the same, instead of it.
   ///   - smoothing: share of each target that is spread evenly over all classes.
   ///   - dtype: of the images that the network is given.
   public init(
     _ set: DeviceImages, classes: Int, normalization: Normalization, cropFlip: CropFlip? = nil,
-    smoothing: Double = 0, dtype: DType = .float32
+    resizedCrop: ResizedCrop? = nil, smoothing: Double = 0, dtype: DType = .float32
   ) {
-    images = set.images
-    let oneHot = Tensor(set.labels, device: images.device).oneHot(classes: classes).to(.float32)
+    (resident, streamed) = (set.resident, set.streamed)
+    labels = streamed == nil ? nil : Tensor(set.labels, device: set.device)
+    let known = streamed == nil ? set.labels : Array(0..<classes)
+    let oneHot = Tensor(known, device: set.device).oneHot(classes: classes).to(.float32)
     // Smoothed before they are mixed, which gives the same as after.
     targets = smoothing == 0 ? oneHot : oneHot * (1 - smoothing) + smoothing / Double(classes)
-    self.normalization = normalization.placed(on: images.device)
+    self.normalization = normalization.placed(on: set.device)
     self.cropFlip = cropFlip
+    self.resizedCrop = resizedCrop
     self.dtype = dtype
   }
 
@@ -50,14 +60,29 @@ public struct BatchAssembly: Sendable {
   public func callAsFunction(_ inputs: StepInputs, _ kernels: any KernelBackend = LibtorchKernels()) throws
     -> Batch
   {
-    guard let made = try kernels.assemble(request(inputs)) else { return assembled(inputs) }
+    let source = try source(inputs)
+    // No kernel scales images.
+    guard resizedCrop == nil, let made = try kernels.assemble(request(inputs, source)) else {
+      return assembled(inputs, source)
+    }
     return Batch(images: made.images, targets: made.targets, alteration: alteration(inputs))
   }
 
-  private func request(_ inputs: StepInputs) -> BatchRequest {
+  /// Images, their targets, and which of them are the batch's.
+  private typealias Source = (images: Tensor, targets: Tensor, places: Tensor)
+
+  private func source(_ inputs: StepInputs) throws -> Source {
+    if let resident { return (resident, targets, inputs.images) }
+    guard let labels, let staged = inputs.staged else {
+      throw TorchError(operation: "batch", reason: "the images of this step were not brought to the device")
+    }
+    return (staged.pixels, targets.indexSelected(labels.indexSelected(inputs.images)), staged.rows)
+  }
+
+  private func request(_ inputs: StepInputs, _ source: Source) -> BatchRequest {
     let mixing = inputs.wholeMixing
     return BatchRequest(
-      images: images, targets: targets, places: inputs.images, rows: inputs.rows,
+      images: source.images, targets: source.targets, places: source.places, rows: inputs.rows,
       crops: inputs.shape.isCropped && cropFlip != nil ? inputs.crops : nil, padding: cropFlip?.padding ?? 0,
       scale: normalization.scale, shift: normalization.shift, lambdas: mixing?.lambdas,
       partners: mixing?.partners, boxes: mixing?.boxes, mixesImages: inputs.shape.layer == 0, dtype: dtype)
@@ -70,10 +95,11 @@ public struct BatchAssembly: Sendable {
   }
 
   /// By libtorch's operators.
-  private func assembled(_ inputs: StepInputs) -> Batch {
-    var chosen = images.indexSelected(inputs.images)
-    var targets = targets.indexSelected(inputs.images)
+  private func assembled(_ inputs: StepInputs, _ source: Source) -> Batch {
+    var chosen = source.images.indexSelected(source.places)
+    var targets = source.targets.indexSelected(source.places)
     if let cropFlip, inputs.shape.isCropped { chosen = cropFlip(chosen, inputs.crops) }
+    if let resizedCrop, inputs.shape.isCropped { chosen = resizedCrop(chosen, inputs.crops) }
     let normalized = normalization(chosen)
     guard let mixing = inputs.mixing else {
       return Batch(images: normalized.to(dtype), targets: targets, alteration: nil)
@@ -92,7 +118,7 @@ public final class TrainingStep: Stepper {
   public let network: any Classifier
   /// How it is trained.
   public let optimizer: any Optimizer
-  private let batches: BatchAssembly
+  let batches: BatchAssembly
   private let loss: Loss
   /// Type of activations and matrix products.
   let dtype: DType
@@ -150,13 +176,28 @@ public final class TrainingStep: Stepper {
 
   /// Room for the numbers of a plan's steps, as far as this process needs them.
   ///
+  /// - Parameters:
+  ///   - planner: the plan.
+  ///   - staged: where a ``stager(for:)`` brings the images; nil where all of them are on the device.
   /// - Throws: `TorchError` if there is no memory for it.
-  public func inputs(for planner: StepPlanner) throws -> StepInputs {
-    let rows = parts.rows(ofBatch: planner.batchSize).count
-    // Of a part of a batch, partners may be anywhere in it.
-    let isApart = planner.mixup != nil && parts.processes > 1
-    return try StepInputs(
-      batchSize: isApart ? 2 * rows : rows, rows: rows, device: network.variables.device)
+  public func inputs(for planner: StepPlanner, staged: StagedImages? = nil) throws -> StepInputs {
+    try StepInputs(
+      batchSize: imageCount(of: planner), rows: parts.rows(ofBatch: planner.batchSize).count,
+      device: network.variables.device, staged: staged)
+  }
+
+  /// What brings the images of a plan's steps to the device; nil where all of them are there.
+  ///
+  /// - Throws: `TorchError` if there is no memory.
+  public func stager(for planner: StepPlanner) throws -> ImageStager? {
+    try batches.streamed.map {
+      try ImageStager($0, rows: imageCount(of: planner), on: network.variables.device)
+    }
+  }
+
+  /// Images that this process reads in a step: of a part of a batch, partners may be anywhere in it.
+  private func imageCount(of planner: StepPlanner) -> Int {
+    (planner.mixup != nil && parts.processes > 1 ? 2 : 1) * parts.rows(ofBatch: planner.batchSize).count
   }
 
   /// The numbers of a step as far as this process needs them.

@@ -12,15 +12,19 @@ enum Interruption {
   /// When the first request came, in milliseconds; 0: none yet.
   private static let first = Atomic<Int>(0)
   private static let isDeferred = Atomic<Bool>(false)
+  private static let isFinal = Atomic<Bool>(false)
 
   /// Whether training should stop.
   static var isRequested: Bool { first.load(ordering: .relaxed) > 0 }
+
+  /// Whether only schedulers have asked, which start the program again.
+  static var isToComeAgain: Bool { isRequested && !isFinal.load(ordering: .relaxed) }
 
   /// Takes over SIGINT, SIGTERM and SIGHUP, and SIGUSR1 and SIGUSR2, by which schedulers announce that time is running
   /// out; however often these come, they never end the program at once.
   static func install() {
     // Touched here, since a signal must not be what makes them.
-    _ = isRequested || isDeferred.load(ordering: .relaxed)
+    _ = isRequested || isDeferred.load(ordering: .relaxed) || isToComeAgain
     handleSignals([SIGINT, SIGTERM, SIGHUP]) { _ in Interruption.request(isSignal: true) }
     handleSignals([SIGUSR1, SIGUSR2]) { _ in Interruption.request(isSignal: false) }
     signal(SIGPIPE, SIG_IGN)
@@ -30,6 +34,7 @@ enum Interruption {
   static func deferFirst() { isDeferred.store(true, ordering: .relaxed) }
 
   private static func request(isSignal: Bool) {
+    if isSignal { isFinal.store(true, ordering: .relaxed) }
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     let now = time.tv_sec * 1000 + time.tv_nsec / 1_000_000 + 1
@@ -48,6 +53,7 @@ enum Interruption {
     Thread.detachNewThread {
       var byte: UInt8 = 0
       while read(STDIN_FILENO, &byte, 1) != 0 {}
+      isFinal.store(true, ordering: .relaxed)
       request(isSignal: false)
     }
   }

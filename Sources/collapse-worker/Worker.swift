@@ -91,9 +91,12 @@ import Torch
   }
 
   private static func interrupted<Nothing>(_ directory: String) -> Nothing? {
-    emit(.interrupted(directory: directory))
+    emit(.interrupted(directory: directory, isToComeAgain: teamComesAgain ?? Interruption.isToComeAgain))
     return nil
   }
+
+  /// What the team has agreed on, whoever of it was asked.
+  nonisolated(unsafe) private static var teamComesAgain: Bool?
 
   /// Takes part in what rank 0 leads.
   private static func join(_ task: JoinTask) throws -> JoinReport? {
@@ -113,7 +116,8 @@ import Torch
   /// Does something with the processes that a launcher has started together, if there are any.
   private static func inTeam<Result>(_ run: String = "", _ body: (Team?) throws -> Result) throws -> Result {
     guard let world = try World.current else { return try body(nil) }
-    let team = try Team(world)
+    let team = try Team(world) { Interruption.isToComeAgain }
+    defer { teamComesAgain = team.isToComeAgain }
     return try team.together(in: run) { try body(team) }
   }
 

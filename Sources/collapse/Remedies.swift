@@ -51,6 +51,11 @@ extension Problem {
     case .tooFewImages: return fewerImages
     case .unwritableCache:
       return ["Set COLLAPSE_CACHE to a directory that you may write to, with room for it."]
+    case .damagedPack:
+      return [
+        "Run the same command again: the images are then packed anew from their files.",
+        "If it comes again, look to the disk and the memory; if the file is still there, remove \(subject)",
+      ]
     case .hostileArchive:
       return ["Such a file was made to do harm, or by mistake: take the official one."]
 

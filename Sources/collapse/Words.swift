@@ -61,7 +61,8 @@ extension ProblemCode {
       .usage
     case .damagedFile, .badRunConfiguration, .otherFile, .newerDocument, .pickle, .malformedData,
       .wrongChecksum, .wrongDownload,
-      .partialData, .corruptImages, .unequalImages, .wrongLayout, .classWithoutImages, .hostileArchive,
+      .partialData, .corruptImages, .damagedPack, .unequalImages, .wrongLayout, .classWithoutImages,
+      .hostileArchive,
       .unreadableWeights, .unknownLayout, .unfitWeights, .notTorchScript, .wrongOutputs, .noLinearClassifier,
       .notFinite, .damagedMetrics, .changedData, .noState, .unfitState, .remains, .notACapture,
       .notTrajectories,

@@ -56,7 +56,8 @@ private struct Conversation {
       case .ready(let compiled, let loaded): checkEngine(compiled, loaded)
       case .started(let path): directory = path
       case .failed(let problem) where !hasWrongEngine: self.problem = problem
-      case .interrupted(let path):
+      case .interrupted(let path, let isToComeAgain):
+        if isToComeAgain { WorkerSignals.comeAgain() }
         problem = Problem(.interrupted, path, "interrupted; a checkpoint was made.")
       default: break
       }

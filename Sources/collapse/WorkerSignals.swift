@@ -11,6 +11,9 @@ enum WorkerSignals {
   /// Whether it was one that announces the end of a scheduler's patience: the same command will be given again.
   static var isToComeAgain: Bool { comesAgain.load(ordering: .relaxed) }
 
+  /// Says so where another process of the same run was told.
+  static func comeAgain() { comesAgain.store(true, ordering: .relaxed) }
+
   /// Whether a signal has asked this program to stop.
   static var isStopping: Bool { requested.load(ordering: .relaxed) }
 

@@ -45,7 +45,7 @@ import Testing
     #expect(dataset.test.labels == [kind.classes - 1, 0] && dataset.name == kind.title)
     #expect(dataset.classNames == (0..<kind.classes).map { "name\($0)" })
     #expect(dataset.training.count == count && dataset.shape == CIFAR.shape)
-    let bytes = dataset.training.pixels
+    let bytes = try dataset.training.pixels
     for index in [0, count - 1] {
       for channel in 0..<3 {
         for place in [0, 33, 1023] {

@@ -80,7 +80,7 @@ import Testing
     #expect(dataset.training.count == 9 && dataset.test.count == 6)
     #expect(dataset.shape == ImageShape(height: 12, width: 12, channels: 1))
     #expect(dataset.classes == 3 && dataset.training.labels == [0, 1, 2, 0, 1, 2, 0, 1, 2])
-    #expect(Array(dataset.training.pixels) == SyntheticImages(count: 9).images)
+    #expect(try Array(dataset.training.pixels) == SyntheticImages(count: 9).images)
   }
 
   @Test func labelsOutOfRange() throws {
@@ -119,7 +119,7 @@ import Testing
     // Images 0, 2, 3, 5 of the whole.
     let pixels = SyntheticImages(count: 9).images
     let expected = [0, 2, 3, 5].flatMap { pixels[$0 * 144..<($0 + 1) * 144] }
-    #expect(Array(part.training.pixels) == expected)
+    #expect(try Array(part.training.pixels) == expected)
     let refused: [([Int], Int, ProblemCode, String)] = [
       ([3], 0, .unknownClass, "no class 3"), ([0], 4, .tooFewImages, "4 train images were asked for"),
     ]

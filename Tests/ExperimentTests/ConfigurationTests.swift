@@ -153,7 +153,10 @@ import Testing
     "capture.batch_size=9223372036854775807", "batch_size=9223372036854775807",
     "capture.class_count=9223372036854775807",
     "evaluation.every_epochs=9223372036854775807", "data.train_limit=9223372036854775807",
-    "optimizer.learning_rate=.inf", "epochs=99999999999999999999", "seed=-1",
+    "optimizer.learning_rate=.inf", "epochs=99999999999999999999", "seed=-1", "data.memory=-1",
+    "data.memory=.nan", "data.memory=1e9", "data.crop_scale=[0, 1]", "data.crop_scale=[0.5, 0.2]",
+    "data.crop_scale=[0.5]", "data.crop_scale=[0.5, 1.5]", "data.crop_ratio=[1, .inf]",
+    "data.crop_ratio=[-1, 1]",
   ])
   func boundsOfNumbers(assignment: String) throws {
     let error = #expect(throws: Problem.self) { try Self.load("", assignment) }

@@ -68,7 +68,7 @@ import Testing
   /// What would not change a bit of a run, or says only where things are.
   @Test(arguments: [
     "name=other", "device=cuda:1", "threads=7", "checkpoint.every_epochs=5", "checkpoint.every_minutes=1",
-    "data.path=/elsewhere/of-mine", "engine.graph=off", "engine.kernels=off",
+    "data.path=/elsewhere/of-mine", "engine.graph=off", "engine.kernels=off", "data.memory=0.5",
   ]) func areOfTheRunAlone(assignment: String) throws {
     let one = try ConfigurationTests.load(Self.everything).identity
     #expect(try ConfigurationTests.load(Self.everything, assignment).identity == one)
@@ -95,12 +95,27 @@ import Testing
         #expect(try ConfigurationTests.load(yaml, "\(key)=\(value)").identity == one, "\(key)")
         #expect(try ConfigurationTests.load(yaml, "\(key)=\(other)").identity != one, "\(key)")
       }
+      for (key, value, other) in [
+        ("data.crop_scale", defaults.data.cropScale, "[0.2, 1]"),
+        ("data.crop_ratio", defaults.data.cropRatio, "[0.5, 2]"),
+      ] {
+        #expect(try ConfigurationTests.load(yaml, "\(key)=\(value)").identity == one, "\(key)")
+        #expect(try ConfigurationTests.load(yaml, "\(key)=\(other)").identity != one, "\(key)")
+      }
     }
     // Also of a configuration that was written out whole.
     let whole = try Configuration().yaml()
     #expect(whole.contains("collapse_every_epochs"))
     #expect(try ConfigurationTests.load(whole).identity == Configuration().identity)
-    let old = whole.split(separator: "\n").filter { !$0.contains("collapse_") && $0 != "metrics:" }
+    let new = ["collapse_", "crop_", "memory:"]
+    var isNew = false
+    let old = whole.split(separator: "\n").filter { line in
+      // A list goes on with its elements.
+      let isElement = line.trimmingPrefix { $0 == " " }.hasPrefix("- ")
+      isNew = isElement ? isNew : line == "metrics:" || new.contains { line.contains($0) }
+      return !isNew
+    }
+    #expect(!old.joined().contains("0.08"))
     #expect(try ConfigurationTests.load(old.joined(separator: "\n")).identity == Configuration().identity)
   }
 }

@@ -67,8 +67,8 @@ import Torch
     #expect(difference < 1e-8)
     let plan = try MixturePlan(
       labels: training.labels, classes: 3, sampling, trained.setup.streams.capture)
-    func image(_ index: Int) -> Tensor { network.normalization(training.images.narrowed(index..<index + 1)) }
-    let mixed = image(plan.images[0]) * plan.lambdas[0] + image(plan.partners[0]) * (1 - plan.lambdas[0])
+    func image(_ index: Int) throws -> Tensor { try network.normalization(training.batch(index..<index + 1)) }
+    let mixed = try image(plan.images[0]) * plan.lambdas[0] + image(plan.partners[0]) * (1 - plan.lambdas[0])
     let alone = withoutGradients { network.model(mixed, .running).features }
     #expect(try (alone.to(.cpu) - features.narrowed(0..<1)).power(2).sum().item() < 1e-8)
     #expect(

@@ -78,7 +78,7 @@ import Torch
   @Test func namesThatAreNumbers() throws {
     let set = ImageSet(
       pixels: Data(count: 3), shape: ImageShape(height: 1, width: 1, channels: 1), labels: [0, 1, 2])
-    let dataset = ImageDataset(
+    let dataset = try ImageDataset(
       name: "d", classNames: ["1", "10", "2"], training: set, test: set, origin: "")
     #expect(try dataset.numbers(of: ["name:2", "name:1"]) == [2, 0])
     #expect { try dataset.numbers(of: [1, 0]) } throws: {

@@ -32,7 +32,7 @@ import Torch
     #expect(try stored.tensor("logits").shape == [12, 13, 3])
     // λ = 1 and 0 are the images themselves; ½ is the mean of their pixels.
     let plan = try TrajectoryPlan(labels: training.labels, classes: 3, options, trained.setup.streams.capture)
-    let images = network.normalization(training.selected([plan.partners[3], plan.images[3]]))
+    let images = try network.normalization(training.selected([plan.partners[3], plan.images[3]]))
     let middle = (images.narrowed(0..<1) + images.narrowed(1..<2)) * 0.5
     let batch = Tensor.concatenated([images.narrowed(0..<1), middle, images.narrowed(1..<2)])
     let expected = withoutGradients { network.model(batch, .running) }

@@ -1,27 +1,7 @@
 # shellcheck shell=bash
 # What is expected of sweeps on Slurm; sourced by `run`.
 
-# ---- Waiting and saying ------------------------------------------------------------------------
-
-# within SECONDS COMMAND...: whether it succeeds in so long, tried again and again
-within() {
-  local end=$((SECONDS + $1))
-  ((end <= limit)) || end=$limit
-  until "${@:2}"; do
-    ((SECONDS < end)) || return 1
-    sleep 0.3
-  done
-}
-
-# expect WHAT COMMAND...
-expect() {
-  if "${@:2}" >>"$details" 2>&1; then
-    say "  ok      $1 (${SECONDS} s)"
-  else
-    say "  FAILED  $1 (${SECONDS} s)"
-    failures=$((failures + 1))
-  fi
-}
+# ---- Jobs --------------------------------------------------------------------------------------
 
 # state JOB: words of squeue, one a task; nothing for a job that is forgotten
 state() { squeue --noheader --array --states=all --format=%T --jobs="$1" 2>/dev/null || true; }
@@ -97,8 +77,6 @@ finish_signals() {
   expect "both were begun twice" test "$(starts "$sweep" 0)$(starts "$sweep" 1)" = 22
   expect "and have every epoch once" eval 'is_whole "$sweep" 0 && is_whole "$sweep" 1'
 }
-
-not() { ! "$@"; }
 
 both_begun() { has_begun "$1" 0 && has_begun "$1" 1; }
 

@@ -20,17 +20,6 @@ missing_programs() {
   done
 }
 
-# free_ports COUNT: ports that nobody listens on
-free_ports() {
-  python3 - "$1" <<'PYTHON'
-import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for each in held:
-    each.bind(("127.0.0.1", 0))
-print(*(each.getsockname()[1] for each in held))
-PYTHON
-}
-
 # cred_expire keeps a requeued job from waiting two minutes; many other settings shorten what a real cluster takes its
 # time for. MaxArraySize makes ten cells two arrays. Of two nodes, the lighter one is taken first. Jobs of the partition
 # urgent put those of the other back into the queue.

@@ -88,9 +88,12 @@ import Torch
   /// Two epochs of a batch of four parts.
   private static func train(
     _ group: ThreadGroup?, model: String = "wrn-10-1", dtype: DType = .float32, limit: Double? = nil,
-    kind: Mixup.Kind = .blend
+    kind: Mixup.Kind = .blend, isStreamed: Bool = false
   ) throws -> Course {
-    let fixture = try LoopFixture(model: model, dtype: dtype)
+    var fixture = try LoopFixture(model: model, dtype: dtype)
+    if isStreamed {
+      fixture.dataset = try DeviceDataset(fixture.dataset.source, on: .cpu, residentBytes: 0)
+    }
     let variables = fixture.network.model.variables
     let optimizer = SGD(variables, momentum: 0.9, weightDecay: 1e-4, gradientLimit: limit)
     var planner = fixture.planner
@@ -115,6 +118,14 @@ import Torch
         try Self.train($0, model: model, dtype: dtype, limit: limit, kind: kind)
       }
       for course in courses { #expect(course == alone, "\(size) processes") }
+    }
+  }
+
+  /// Each process reads the images that it needs, where they are not on the device, and no others.
+  @Test(arguments: [Mixup.Kind.blend, .cut]) func streams(kind: Mixup.Kind) throws {
+    let alone = try Self.train(nil, kind: kind)
+    for course in try ThreadGroup.run(2, { try Self.train($0, kind: kind, isStreamed: true) }) {
+      #expect(course == alone)
     }
   }
 

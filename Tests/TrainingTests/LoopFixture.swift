@@ -9,7 +9,7 @@ import Torch
 
 /// A small network on a small data set, made of the public rooms alone.
 struct LoopFixture {
-  let dataset: DeviceDataset
+  var dataset: DeviceDataset
   let network: Network
 
   init(
@@ -22,7 +22,7 @@ struct LoopFixture {
         pixels: Data(images.images), shape: ImageShape(height: 12, width: 12, channels: 1),
         labels: images.labels.map(Int.init))
     }
-    let source = ImageDataset(
+    let source = try ImageDataset(
       name: "squares", classNames: ["top", "middle", "bottom"], training: set(96, seed: 1),
       test: set(30, seed: 2),
       origin: "made")

@@ -136,7 +136,7 @@ private final class Diary: Observer {
     let step = fixture.step()
     try inputs.fill(numbers)
     let plain = try step.prepared(inputs)
-    let images = fixture.network.normalization(fixture.dataset.training.selected([4, 0, 7, 2]))
+    let images = try fixture.network.normalization(fixture.dataset.training.selected([4, 0, 7, 2]))
     #expect(try plain.images.array(Float.self) == images.array(Float.self) && plain.alteration == nil)
     #expect(try plain.targets.array(Float.self) == [0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1])
     let plan = MixingPlan(lambdas: [1, 0.5, 0.25, 0], partners: [3, 2, 1, 0])

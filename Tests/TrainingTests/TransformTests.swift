@@ -62,7 +62,7 @@ import Training
     let images = Tensor(pixels, shape: [7, 4, 3, 2])
     let shape = ImageShape(height: 4, width: 3, channels: 2)
     let set = ImageSet(pixels: Data(pixels), shape: shape, labels: Array(repeating: 0, count: 7))
-    let normalization = Normalization(of: set)
+    let normalization = try Normalization(of: set)
     let normal = normalization(images.to(device))
     #expect(normal.shape == [7, 2, 4, 3] && normal.isContiguous(.channelsLast))
     let values = try normal.to(.float64).array(Double.self)

@@ -42,7 +42,8 @@ expect_differences() {
   if "$root/.collapse/venv/bin/python" -c 'import PIL' 2>/dev/null; then
     write_folders
     new_port
-    train other-image data.dataset=folder data.padding=0
+    train other-image data.dataset=folder data.padding=0 capture.class_count=0
+    command=(env "COLLAPSE_PYTHON=$root/.collapse/venv/bin/python" "COLLAPSE_CACHE=$work/cache" "${command[@]}")
     begin_worker image 0 2 "${command[@]}" --set "data.path=$work/folder-0"
     begin_worker image 1 2 "${command[@]}" --set "data.path=$work/folder-1"
     expect_refusal "one image of a folder differs" image "[Ww]orker 1 .*other training images"

@@ -27,6 +27,8 @@ ct_error ct_cuda_make_current(int64_t device);
 ct_error ct_cuda_synchronize(int64_t device);
 /// Whether cuDNN may round the operands of float32 convolutions to TF32's ten bits.
 ct_error ct_set_convolution_tf32(bool allowed);
+/// Bytes of a CUDA device that nobody has taken, and all that it has.
+ct_error ct_cuda_memory(int64_t device, int64_t *available, int64_t *all);
 /// The most bytes that tensors on a CUDA device have had at a time, and that were taken from the device for them.
 ct_error ct_cuda_peak_bytes(int64_t device, int64_t *tensors, int64_t *reserved);
 /// Lets deterministic algorithms be required, as torch.use_deterministic_algorithms does.

@@ -34,7 +34,7 @@ final class Printer: Observer {
 
   static func main() throws {
     let streams = RunStreams(seed: 1)
-    let source = ImageDataset(
+    let source = try ImageDataset(
       name: "squares", classNames: ["top", "middle", "bottom"],
       training: squares(960, streams.order(epoch: -1)),
       test: squares(300, streams.order(epoch: -2)), origin: "made")
