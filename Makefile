@@ -7,7 +7,7 @@ SHELL := /bin/bash
 SWIFT = $(shell sed -n 's/^SWIFT := //p' .collapse/env.mk)
 SWIFT_FLAGS ?=
 
-.PHONY: demo build test check test-slurm docs examples benchmark clean distclean help bootstrap nvrtc
+.PHONY: demo build test check test-slurm test-workers docs examples benchmark clean distclean help bootstrap nvrtc
 
 demo: build ## Train a small network, and draw and explain what its last layer does
 	.build/release/collapse demo
@@ -29,6 +29,10 @@ check: bootstrap nvrtc ## Check format and imports, build with warnings as error
 test-slurm: bootstrap ## Try sweeps on a real Slurm, started on this host for the purpose, if one is installed
 	$(SWIFT) build $(SWIFT_FLAGS)
 	@Tests/Slurm/run --program .build/debug/collapse || { status=$$?; [ $$status = 77 ] || exit $$status; }
+
+test-workers: bootstrap ## Try one run on many workers: torchrun, failures, hosts played by network namespaces
+	$(SWIFT) build $(SWIFT_FLAGS)
+	@Tests/Workers/run --program .build/debug/collapse || { status=$$?; [ $$status = 77 ] || exit $$status; }
 
 docs: bootstrap ## Make the documentation of the libraries in .build/docs
 	$(SWIFT) build $(SWIFT_FLAGS)

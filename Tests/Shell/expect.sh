@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Expectations of test programmes in bash; sourced by them. They set `work` (a directory of theirs), `details` (a file for
-# what commands say) and `limit` (seconds for all of it).
+# Expectations of test programmes in bash; sourced by them. They set `work` (a directory of theirs), `details` (a file
+# for what commands say) and `limit` (seconds for all of it).
+# shellcheck disable=SC2154
 
 failures=0
 

@@ -91,6 +91,28 @@ check_hosts() {
 }
 
 check_slow() {
+  new_port
+  begin_pair uneven epochs=80
+  expect "two workers train" is_training uneven.0 uneven
+  hinder uneven.1 1 &
+  expect "when rank 1 stands still for half of the time, rank 0 waits for it" ends uneven.0 0 120
+  expect "and both end" ends uneven.1 0
+  expect "with the bits of one" equal long uneven
+  check_wire
+}
+
+# hinder NAME RANK: lets its process run for half of the time only, as long as it is there
+hinder() {
+  local number
+  number=$(processes "$@" collapse-worker | head -n 1)
+  while kill -STOP "$number" 2>/dev/null; do
+    sleep 0.1
+    kill -CONT "$number" 2>/dev/null || return 0
+    sleep 0.1
+  done
+}
+
+check_wire() {
   can_have_hosts || return 0
   [[ -c /dev/net/tun ]] || { say "  skipped: that needs /dev/net/tun" && return 0; }
   make_hosts
