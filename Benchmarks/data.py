@@ -118,11 +118,11 @@ class Training:
         os.close(theirs)
         self.text, self.step, self.worker, self.peak, self.anonymous = b"", 0, None, 0, 0
 
-    def read(self, until):
-        """Looks at progress up to a time."""
-        while (left := until - time.perf_counter()) > 0:
-            if not select.select([self.terminal], [], [], left)[0]:
-                break
+    def read(self, step):
+        """Looks at progress until some steps are done."""
+        while self.step < step:
+            if not select.select([self.terminal], [], [], 300)[0]:
+                raise RuntimeError(f"no progress: {self.text[-500:]!r}")
             try:
                 self.text = self.text[-2000:] + os.read(self.terminal, 65536)
             except OSError:
@@ -145,19 +145,24 @@ class Training:
     def reach(self, step):
         """Seconds until some steps are done; it is stopped then."""
         start = time.perf_counter()
-        while self.step < step:
-            self.read(time.perf_counter() + 1)
+        self.read(step)
         os.kill(self.worker, signal.SIGSTOP)
         return time.perf_counter() - start
 
-    def go_on(self, seconds):
-        """Steps that are done in some time."""
-        before, start = self.step, time.perf_counter()
+    def processor_seconds(self):
+        """Time of all processors that the process has used, its reading thread's too."""
+        fields = Path(f"/proc/{self.worker}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def go_on(self, steps):
+        """Steps that are done, and the seconds and the processors' seconds that they take."""
+        before, used, start = self.step, self.processor_seconds(), time.perf_counter()
         os.kill(self.worker, signal.SIGCONT)
-        self.read(start + seconds)
+        # Progress is told of every ten or more, at once.
+        self.read(before + steps)
+        seconds = time.perf_counter() - start
         os.kill(self.worker, signal.SIGSTOP)
-        self.read(time.perf_counter() + 0.05)
-        return self.step - before
+        return np.array([self.step - before, seconds, self.processor_seconds() - used])
 
     def end(self):
         if self.worker:
@@ -168,13 +173,9 @@ class Training:
         shutil.rmtree(self.directory)
 
 
-def measure(size, arguments, place):
-    """One folder: how it is packed, and how it is trained on."""
-    image_bytes = 3 * size * size
-    training, few = int(arguments.gigabytes * 1e9 / image_bytes), int(arguments.packed * 1e9 / image_bytes)
+def compare_packing(size, few, arguments, place):
+    """A small folder, packed on one core and on two."""
     test = 200
-    print(f"\n### {size}×{size} pixels\n")
-
     log(f"{size}: packing {few} images")
     folder, cache = place / "few", place / "cache"
     file_bytes = make_folder(folder, size, few, test)
@@ -193,65 +194,79 @@ def measure(size, arguments, place):
     print(f"| decoded alone, two threads of one process | {spread(pools['threads'])} |")
     print(f"| decoded alone, two processes | {spread(pools['processes'])} |")
 
+
+def measure(size, arguments, place):
+    """One folder: how it is packed, and how it is trained on."""
+    image_bytes = 3 * size * size
+    training, few = int(arguments.gigabytes * 1e9 / image_bytes), int(arguments.packed * 1e9 / image_bytes)
+    test = 200
+    print(f"\n### {size}×{size} pixels\n")
+
+    if few:
+        compare_packing(size, few, arguments, place)
     log(f"{size}: making and packing {training} images")
-    folder = place / "many"
+    folder, cache = place / "many", place / "cache"
     make_folder(folder, size, training, test)
     taken = pack(folder, cache, "0,1")
     pack_bytes = sum(path.stat().st_size for path in (cache / "packed").iterdir())
     print(f"\n{training:,} images became a pack of {pack_bytes / 1e9:.2f} GB in {taken:.0f} s.")
 
     # Of small images, streamed training reads and checks a whole block for most of them until then.
-    begin, batch = (200, 64) if size < 100 else (30, 16)
+    begin, batch, turn_steps = (200, 64, 60) if size < 100 else (30, 16, 20)
     options = [
-        "model.name=wrn-10-1", "epochs=1", f"batch_size={batch}", "device=cpu",
+        "model.name=wrn-10-1", "epochs=1", f"batch_size={batch}", "device=cpu", f"threads={arguments.threads}",
         f"data.augmentation={arguments.augmentation}",
     ]
     ways = {"resident": "1000", "streamed": "0.5"}
-    trainings, ready, rates = {}, {}, {way: [] for way in ways}
+    trainings, ready, found = {}, {}, {way: [] for way in ways}
     try:
         for way, setting in ways.items():
             trainings[way] = Training(folder, cache, [*options, f"data.memory={setting}"])
             ready[way] = trainings[way].reach(begin)
             log(f"{size}: {way}: step {begin} after {ready[way]:.0f} s")
         for _ in range(arguments.rounds):
-            steps = dict.fromkeys(ways, 0)
+            sums = dict.fromkeys(ways, 0)
             # Each goes first as often as the other.
             for turn in range(arguments.turns):
                 for way in list(ways)[:: 1 if turn % 2 == 0 else -1]:
-                    steps[way] += trainings[way].go_on(arguments.seconds)
+                    sums[way] = sums[way] + trainings[way].go_on(turn_steps)
             for way in ways:
-                rates[way].append(steps[way] * batch / (arguments.turns * arguments.seconds))
-            log(f"{size}: {rates['resident'][-1]:.0f} and {rates['streamed'][-1]:.0f} images/s")
+                steps, seconds, used = sums[way]
+                found[way].append((steps * batch / seconds, steps * batch / used))
+            log(f"{size}: {found}")
     finally:
         for training in trainings.values():
             training.end()
     shutil.rmtree(folder)
     shutil.rmtree(cache)
-    print(f"\nwrn-10-1, batch {batch}, {arguments.augmentation}, mixup; {arguments.rounds} rounds of {arguments.turns} turns "
-          f"of {arguments.seconds:g} s for each:\n")
-    print(f"| | images/s | s to step {begin} | peak memory, MB | anonymous memory, MB |\n|---|---|---|---|---|")
+    print(f"\nwrn-10-1, batch {batch}, {arguments.augmentation}, mixup, {arguments.threads} threads; {arguments.rounds} "
+          f"rounds of {arguments.turns} turns of {turn_steps} steps for each:\n")
+    print(f"| | images/s | images a second of a processor | s to step {begin} | peak memory, MB "
+          "| anonymous memory, MB |\n|---|---|---|---|---|---|")
     for way, setting in ways.items():
-        print(f"| {way}, `data.memory: {setting}` | {spread(rates[way])} | {ready[way]:.0f} "
+        rates = [spread(values) for values in zip(*found[way])]
+        print(f"| {way}, `data.memory: {setting}` | {rates[0]} | {rates[1]} | {ready[way]:.0f} "
               f"| {trainings[way].peak:,.0f} | {trainings[way].anonymous:,.0f} |")
-    ratio = [b / a for a, b in zip(rates["resident"], rates["streamed"])]
-    print(f"\nStreamed over resident, round by round: {spread(ratio, 3)}.", flush=True)
+    for kind, what in enumerate(("by the clock", "by the processors' time")):
+        ratio = [b[kind] / a[kind] for a, b in zip(found["resident"], found["streamed"])]
+        print(f"\nStreamed over resident, {what}, round by round: {spread(ratio, 3)}.", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 224], help="pixels a side")
     parser.add_argument("--gigabytes", type=float, default=6, help="decoded training images")
-    parser.add_argument("--packed", type=float, default=0.2, help="gigabytes that packing is timed with")
+    parser.add_argument("--packed", type=float, default=0.2, help="gigabytes that packing is timed with; 0: not")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--turns", type=int, default=4, help="of each training in a round")
-    parser.add_argument("--seconds", type=float, default=6, help="of a turn")
+    parser.add_argument("--turns", type=int, default=2, help="of each training in a round")
+    parser.add_argument("--threads", type=int, default=1, help="of a training")
     parser.add_argument("--augmentation", default="crop-flip")
     parser.add_argument("--directory", help="where folders and packs are made, about 10 GB")
     arguments = parser.parse_args()
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     print("# Data larger than memory\n")
-    print(f"Written by `Benchmarks/run data {' '.join(sys.argv[1:])}`.\n".replace(" `", "`"))
+    print(f"Written by `{' '.join(['Benchmarks/run', 'data', *sys.argv[1:]])}`.\n")
     print(f"- {datetime.date.today()}, commit {commit}, Pillow {PIL.__version__}")
     print(f"- {platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}; medians (least to most)")
     print(f"- load of the machine before: {os.getloadavg()[0]:.1f}")

@@ -61,7 +61,10 @@ public final class StepInputs {
 
   /// Room for steps of so many images.
   ///
-  /// - Parameter staged: where an ``ImageStager`` brings the images; nil where all of them are on the device.
+  /// - Parameters:
+  ///   - batchSize: images of a step.
+  ///   - device: where the numbers are.
+  ///   - staged: where an ``ImageStager`` brings the images; nil where all of them are on the device.
   /// - Throws: `TorchError` if there is no memory for it.
   public init(batchSize: Int, device: Device, staged: StagedImages? = nil) throws {
     self.batchSize = batchSize
