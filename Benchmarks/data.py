@@ -103,67 +103,79 @@ def compare_pools(folder, rounds):
     return found
 
 
-def memory(process):
-    """Peak memory and anonymous memory of the process that trains, in MB."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            status = (entry / "status").read_text()
-        except OSError:
-            continue
-        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        if fields.get("PPid") == str(process.pid) and fields["Name"].startswith("collapse-worke"):
-            return [int(fields[name].split()[0]) / 1000 for name in ("VmHWM", "RssAnon")]
-    return None
+class Training:
+    """A training that is let go on and stopped again, so that two of them can take turns on a machine that others use."""
 
+    def __init__(self, folder, cache, options):
+        self.directory = tempfile.mkdtemp(dir=cache)
+        command = [PROGRAM, "train", "--out", f"{self.directory}/run", "--set", "data.dataset=folder"]
+        for setting in [f"data.path={folder}", *options]:
+            command += ["--set", setting]
+        # Progress is told more often to a terminal.
+        self.terminal, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            command, env=environment(cache), stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        self.text, self.step, self.worker, self.peak, self.anonymous = b"", 0, None, 0, 0
 
-def train(folder, cache, options, measured, begin):
-    """Steps a second from a step on, seconds to that step, and memory of a training that is ended after some time."""
-    runs = tempfile.mkdtemp(dir=cache)
-    command = [PROGRAM, "train", "--out", f"{runs}/run", "--set", "data.dataset=folder"]
-    for setting in [f"data.path={folder}", *options]:
-        command += ["--set", setting]
-    # Progress is told more often to a terminal.
-    ours, theirs = pty.openpty()
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment(cache), stdout=subprocess.DEVNULL, stderr=theirs)
-    os.close(theirs)
-    first, last, peak, anonymous, tail, text = None, None, 0, 0, b"", b""
-    try:
-        while not (first and last[0] - first[0] >= measured):
-            if not select.select([ours], [], [], 300)[0]:
-                raise RuntimeError(f"no progress: {text[-500:]!r}")
+    def read(self, step):
+        """Looks at progress until some steps are done."""
+        while self.step < step:
+            if not select.select([self.terminal], [], [], 300)[0]:
+                raise RuntimeError(f"no progress: {self.text[-500:]!r}")
             try:
-                text = tail + os.read(ours, 65536)
+                self.text = self.text[-2000:] + os.read(self.terminal, 65536)
             except OSError:
-                raise RuntimeError(f"training ended: {tail[-500:]!r}") from None
-            now, tail = time.perf_counter(), text[-2000:]
-            steps = PROGRESS.findall(text)
-            if not steps:
-                continue
-            last = now, int(steps[-1])
-            if first is None and last[1] >= begin:
-                first, ready = last, now - start
-            used = memory(process)
-            if used:
-                peak, anonymous = max(peak, used[0]), max(anonymous, used[1])
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        os.close(ours)
-        time.sleep(1)
-        shutil.rmtree(runs)
-    return (last[1] - first[1]) / (last[0] - first[0]), ready, peak, anonymous
+                raise RuntimeError(f"training ended: {self.text[-500:]!r}") from None
+            steps = PROGRESS.findall(self.text)
+            self.step = int(steps[-1]) if steps else self.step
+            self.look_at_memory()
+
+    def look_at_memory(self):
+        """Peak memory, and the most anonymous memory that was seen, of the process that trains, in MB."""
+        if self.worker is None:
+            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            self.worker = int(children[0]) if children else None
+        if self.worker:
+            lines = Path(f"/proc/{self.worker}/status").read_text().splitlines()
+            fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+            self.peak = int(fields["VmHWM"].split()[0]) / 1000
+            self.anonymous = max(self.anonymous, int(fields["RssAnon"].split()[0]) / 1000)
+
+    def reach(self, step):
+        """Seconds until some steps are done; it is stopped then."""
+        start = time.perf_counter()
+        self.read(step)
+        os.kill(self.worker, signal.SIGSTOP)
+        return time.perf_counter() - start
+
+    def processor_seconds(self):
+        """Time of all processors that the process has used, its reading thread's too."""
+        fields = Path(f"/proc/{self.worker}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def go_on(self, steps):
+        """Steps that are done, and the seconds and the processors' seconds that they take."""
+        before, used, start = self.step, self.processor_seconds(), time.perf_counter()
+        os.kill(self.worker, signal.SIGCONT)
+        # Progress is told of every ten or more, at once.
+        self.read(before + steps)
+        seconds = time.perf_counter() - start
+        os.kill(self.worker, signal.SIGSTOP)
+        return np.array([self.step - before, seconds, self.processor_seconds() - used])
+
+    def end(self):
+        if self.worker:
+            os.kill(self.worker, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+        os.close(self.terminal)
+        shutil.rmtree(self.directory)
 
 
-def measure(size, arguments, place):
-    """One folder: how it is packed, and how it is trained on."""
-    image_bytes = 3 * size * size
-    training, few = int(arguments.gigabytes * 1e9 / image_bytes), int(arguments.packed * 1e9 / image_bytes)
+def compare_packing(size, few, arguments, place):
+    """A small folder, packed on one core and on two."""
     test = 200
-    print(f"\n### {size}×{size} pixels\n")
-
     log(f"{size}: packing {few} images")
     folder, cache = place / "few", place / "cache"
     file_bytes = make_folder(folder, size, few, test)
@@ -182,56 +194,79 @@ def measure(size, arguments, place):
     print(f"| decoded alone, two threads of one process | {spread(pools['threads'])} |")
     print(f"| decoded alone, two processes | {spread(pools['processes'])} |")
 
+
+def measure(size, arguments, place):
+    """One folder: how it is packed, and how it is trained on."""
+    image_bytes = 3 * size * size
+    training, few = int(arguments.gigabytes * 1e9 / image_bytes), int(arguments.packed * 1e9 / image_bytes)
+    test = 200
+    print(f"\n### {size}×{size} pixels\n")
+
+    if few:
+        compare_packing(size, few, arguments, place)
     log(f"{size}: making and packing {training} images")
-    folder = place / "many"
+    folder, cache = place / "many", place / "cache"
     make_folder(folder, size, training, test)
     taken = pack(folder, cache, "0,1")
     pack_bytes = sum(path.stat().st_size for path in (cache / "packed").iterdir())
     print(f"\n{training:,} images became a pack of {pack_bytes / 1e9:.2f} GB in {taken:.0f} s.")
 
     # Of small images, streamed training reads and checks a whole block for most of them until then.
-    begin = 200 if size < 100 else 20
+    begin, batch, turn_steps = (200, 64, 60) if size < 100 else (30, 16, 20)
     options = [
-        "model.name=wrn-10-1", "epochs=1", f"batch_size={arguments.batch_size}", "device=cpu",
+        "model.name=wrn-10-1", "epochs=1", f"batch_size={batch}", "device=cpu", f"threads={arguments.threads}",
         f"data.augmentation={arguments.augmentation}",
     ]
     ways = {"resident": "1000", "streamed": "0.5"}
-    results = {way: [] for way in ways}
-    for round_number in range(arguments.rounds):
-        # Each goes first as often as the other, but for one.
-        for way in list(ways)[:: 1 if round_number % 2 == 0 else -1]:
-            found = train(folder, cache, [*options, f"data.memory={ways[way]}"], arguments.seconds, begin)
-            log(f"{size}: {way}: {found[0]:.2f} steps/s, {found[2]:.0f} MB")
-            results[way].append(found)
+    trainings, ready, found = {}, {}, {way: [] for way in ways}
+    try:
+        for way, setting in ways.items():
+            trainings[way] = Training(folder, cache, [*options, f"data.memory={setting}"])
+            ready[way] = trainings[way].reach(begin)
+            log(f"{size}: {way}: step {begin} after {ready[way]:.0f} s")
+        for _ in range(arguments.rounds):
+            sums = dict.fromkeys(ways, 0)
+            # Each goes first as often as the other.
+            for turn in range(arguments.turns):
+                for way in list(ways)[:: 1 if turn % 2 == 0 else -1]:
+                    sums[way] = sums[way] + trainings[way].go_on(turn_steps)
+            for way in ways:
+                steps, seconds, used = sums[way]
+                found[way].append((steps * batch / seconds, steps * batch / used))
+            log(f"{size}: {found}")
+    finally:
+        for training in trainings.values():
+            training.end()
     shutil.rmtree(folder)
     shutil.rmtree(cache)
-    print(f"\n{options[0].split('=')[1]}, batch {arguments.batch_size}, {arguments.augmentation}, mixup; "
-          f"{arguments.rounds} pairs of {arguments.seconds} s:\n")
-    print(f"| | images/s | s to step {begin} | peak memory, MB | anonymous memory, MB |\n|---|---|---|---|---|")
-    for way, memory_setting in ways.items():
-        rates, ready, peak, anonymous = zip(*results[way])
-        rates = [rate * arguments.batch_size for rate in rates]
-        print(f"| {way}, `data.memory: {memory_setting}` | {spread(rates)} | {spread(ready, 1)} "
-              f"| {spread(peak)} | {spread(anonymous)} |")
-    ratio = [b[0] / a[0] for a, b in zip(results["resident"], results["streamed"])]
-    print(f"\nStreamed over resident, pair by pair: {spread(ratio, 3)}.", flush=True)
+    print(f"\nwrn-10-1, batch {batch}, {arguments.augmentation}, mixup, {arguments.threads} threads; {arguments.rounds} "
+          f"rounds of {arguments.turns} turns of {turn_steps} steps for each:\n")
+    print(f"| | images/s | images a second of a processor | s to step {begin} | peak memory, MB "
+          "| anonymous memory, MB |\n|---|---|---|---|---|---|")
+    for way, setting in ways.items():
+        rates = [spread(values) for values in zip(*found[way])]
+        print(f"| {way}, `data.memory: {setting}` | {rates[0]} | {rates[1]} | {ready[way]:.0f} "
+              f"| {trainings[way].peak:,.0f} | {trainings[way].anonymous:,.0f} |")
+    for kind, what in enumerate(("by the clock", "by the processors' time")):
+        ratio = [b[kind] / a[kind] for a, b in zip(found["resident"], found["streamed"])]
+        print(f"\nStreamed over resident, {what}, round by round: {spread(ratio, 3)}.", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 224], help="pixels a side")
     parser.add_argument("--gigabytes", type=float, default=6, help="decoded training images")
-    parser.add_argument("--packed", type=float, default=0.2, help="gigabytes that packing is timed with")
+    parser.add_argument("--packed", type=float, default=0.2, help="gigabytes that packing is timed with; 0: not")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20, help="of training that are timed")
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--turns", type=int, default=2, help="of each training in a round")
+    parser.add_argument("--threads", type=int, default=1, help="of a training")
     parser.add_argument("--augmentation", default="crop-flip")
     parser.add_argument("--directory", help="where folders and packs are made, about 10 GB")
     arguments = parser.parse_args()
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     print("# Data larger than memory\n")
-    print(f"Written by `Benchmarks/run data {' '.join(sys.argv[1:])}`.\n".replace(" `", "`"))
+    print(f"Written by `{' '.join(['Benchmarks/run', 'data', *sys.argv[1:]])}`.\n")
     print(f"- {datetime.date.today()}, commit {commit}, Pillow {PIL.__version__}")
     print(f"- {platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}; medians (least to most)")
     print(f"- load of the machine before: {os.getloadavg()[0]:.1f}")
