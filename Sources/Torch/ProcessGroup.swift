@@ -52,6 +52,8 @@ public final class GlooGroup: ProcessGroup, @unchecked Sendable {
   /// - Parameters:
   ///   - store: in which they find each other.
   ///   - name: of the group, for those that share a store.
+  ///   - rank: of this process.
+  ///   - size: how many processes there are.
   ///   - interface: where this process is reached.
   ///   - timeout: seconds that another rank may take to answer, now and later.
   /// - Throws: `TorchError` with the code `lostWorker` if one is not to be reached in time.
@@ -152,6 +154,8 @@ public final class RendezvousStore: @unchecked Sendable {
   /// Connects to the store at an address, and waits until it answers.
   ///
   /// - Parameters:
+  ///   - host: a name or an address.
+  ///   - port: of the store.
   ///   - serves: whether this process is the one that has it.
   ///   - timeout: seconds to wait.
   /// - Throws: `TorchError` with the code `lostWorker` for an address that does not answer or cannot be served.
@@ -181,7 +185,9 @@ public final class RendezvousStore: @unchecked Sendable {
 
   /// A key's value; waits until there is one.
   ///
-  /// - Parameter timeout: seconds to wait.
+  /// - Parameters:
+  ///   - key: of the value.
+  ///   - timeout: seconds to wait.
   /// - Throws: `TorchError` with the code `lostWorker` if none comes, or the store is gone.
   public func value(_ key: String, timeout: Double) throws -> Data {
     var (bytes, count): (UnsafeMutablePointer<CChar>?, Int) = (nil, 0)
