@@ -1,3 +1,4 @@
+import Arrays
 import Foundation
 import Problems
 import Records
@@ -54,12 +55,15 @@ public struct RunDirectory: Sendable {
   }
 
   /// A directory for a new run: `path`, which must not exist, or else the first of `runs/NAME`,
-  /// `runs/NAME-2`, … that does not.
+  /// `runs/NAME-2`, … that does not. What a start has left at `path` that was ended before it could begin is taken over.
   ///
   /// - Throws: `Problem` if it exists or cannot be made.
   public static func create(at path: String?, name: String) throws -> RunDirectory {
     if let path {
-      guard let run = try make(path) else { throw present(path) }
+      if let run = try make(path) { return run }
+      let run = RunDirectory(path)
+      guard run.hasNothing else { throw present(path) }
+      for directory in [run.checkpoints, run.captures, run.figures] { try makeDirectory(directory) }
       return run
     }
     var number = 1
@@ -71,7 +75,21 @@ public struct RunDirectory: Sendable {
 
   /// Refuses a place for a new run where something is already.
   public static func refusePresent(_ path: String) throws {
-    if FileManager.default.fileExists(atPath: path) { throw present(path) }
+    if FileManager.default.fileExists(atPath: path), !RunDirectory(path).hasNothing { throw present(path) }
+  }
+
+  /// Whether there is nothing in it but directories without a file, as a start leaves it that was ended at once.
+  private var hasNothing: Bool {
+    func names(_ path: String) -> Set<String>? {
+      (try? FileManager.default.contentsOfDirectory(atPath: path)).map { Set($0) }
+    }
+    guard let found = names(path), found.isSubset(of: ["checkpoints", "captures", "figures"]) else {
+      return false
+    }
+    // A lock tells whether somebody is about to begin there; whoever begins takes it.
+    return found.allSatisfy { name in
+      names("\(path)/\(name)")?.isSubset(of: name == "checkpoints" ? ["lock"] : []) == true
+    }
   }
 
   private static func present(_ path: String) -> Problem {
@@ -167,6 +185,14 @@ public struct RunDirectory: Sendable {
           "\(metrics):\(index + 1) is not a row of metrics: the file was damaged or edited.")
       }
     }
+  }
+
+  /// A number that other rows of the first epochs would change.
+  ///
+  /// - Throws: `Problem` for a line that is whole and no row.
+  public func metricsFingerprint(throughEpoch epoch: Int) throws -> String {
+    let rows = try metricRows().filter { $0.epoch <= epoch }
+    return try "\(rows.reduce(Fingerprint()) { $0.adding(try JSONEncoder.collapse.text($1)) }.value)"
   }
 
   /// Drops the rows of later epochs, which a resumed run makes again, and a last line that was cut short.

@@ -17,6 +17,8 @@ struct Checkpoint {
   var step: Int
   /// Sum of the losses of those steps.
   var lossSum: Double
+  /// Of the rows of metrics until then; nil in states of older versions.
+  var metrics: String?
 
   /// What a run's bits follow from beside its position: a run that goes on with another of these
   /// would be neither the one nor the other.
@@ -49,12 +51,13 @@ struct Checkpoint {
     let weights = model.variables.snapshot()
     var state = Dictionary(uniqueKeysWithValues: weights.map { (Self.weightPrefix + $0.key, $0.value) })
     for (name, tensor) in optimizer.state() { state[Self.optimizerPrefix + name] = tensor }
-    let metadata = [
+    var metadata = [
       "format": "collapse-state", "version": Self.version, "epoch": "\(epoch)", "step": "\(step)",
       // As bits: a decimal number might not come back the same.
       "loss_sum_bits": "\(lossSum.bitPattern)", "configuration": origin.configuration,
       "data_fingerprint": "\(origin.data)",
     ]
+    metadata["metrics_fingerprint"] = try run.metricsFingerprint(throughEpoch: epoch)
     try Self.writing(to: run) {
       // The state last: what it says is done is then there whole.
       try TensorArchive(weights, metadata: ["format": "pt", "epoch": "\(epoch)"])
@@ -171,6 +174,7 @@ extension Checkpoint {
       epoch = try number("epoch", upTo: epochs)
       step = try number("step", upTo: steps)
       lossSum = Double(bitPattern: bits)
+      metrics = archive.metadata["metrics_fingerprint"]
       func part(_ prefix: String) -> [String: Tensor] {
         let entries = archive.tensors.filter { $0.key.hasPrefix(prefix) }
         return Dictionary(

@@ -141,7 +141,13 @@ public struct TrainingRun {
       from: run, into: step.network, step.optimizer, origin, epochs: planner.epochs,
       steps: planner.stepsPerEpoch, every: setup.configuration.checkpoint.everyEpochs,
       note: { report(.note($0)) })
-    try run.keepMetrics(throughEpoch: checkpoint?.epoch ?? 0)
+    let epoch = checkpoint?.epoch ?? 0
+    if let metrics = checkpoint?.metrics, try metrics != run.metricsFingerprint(throughEpoch: epoch) {
+      throw Problem(
+        .damagedMetrics, run.configuration,
+        "\(run.metrics): the rows through epoch \(epoch) are not those that the run has written.")
+    }
+    try run.keepMetrics(throughEpoch: epoch)
     return checkpoint
   }
 

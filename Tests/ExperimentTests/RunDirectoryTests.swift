@@ -26,6 +26,24 @@ import Testing
     }
   }
 
+  /// What a start leaves that was ended before it could begin is taken over; anything else is not.
+  @Test func takesOverNothing() throws {
+    let base = FileManager.default.temporaryDirectory.path + "/run-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: base) }
+    try RunDirectory.makeDirectory(base)
+    try RunDirectory.refusePresent(base)
+    let run = try RunDirectory.create(at: base, name: "x")
+    try RunDirectory.write("", to: run.checkpoints + "/lock")
+    #expect(try RunDirectory.create(at: base, name: "x").path == base)
+    for file in ["notes.txt", "captures/a.safetensors", "checkpoints/state-1.safetensors", "config.yaml"] {
+      try RunDirectory.write("a", to: "\(base)/\(file)")
+      #expect(throws: Problem.self, "\(file)") { try RunDirectory.create(at: base, name: "x") }
+      #expect(throws: Problem.self, "\(file)") { try RunDirectory.refusePresent(base) }
+      try FileManager.default.removeItem(atPath: "\(base)/\(file)")
+    }
+    #expect(try RunDirectory.create(at: base, name: "x").path == base)
+  }
+
   /// Rows one by one; a last line that is still being written is left out, and a damaged one is named.
   @Test func rowsOfMetrics() throws {
     let base = FileManager.default.temporaryDirectory.path + "/run-\(UUID().uuidString)"

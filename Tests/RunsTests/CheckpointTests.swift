@@ -158,6 +158,16 @@ import Torch
     #expect(
       failure.code == .damagedMetrics && failure.reason.contains("metrics.jsonl:1 is not a row of metrics"))
     #expect(try fixture.bytes(run.metrics) == damaged)
+    // Another digit, or a row less: what the state remembers of them tells.
+    let text = String(decoding: whole, as: UTF8.self)
+    for changed in [text.replacing("\"test_accuracy\":0", with: "\"test_accuracy\":9"), ""] {
+      #expect(changed != text)
+      try Data(changed.utf8).write(to: URL(fileURLWithPath: run.metrics))
+      let failure = try refusal(run)
+      #expect(
+        failure.code == .damagedMetrics && failure.reason.contains("are not those that the run has written"))
+      #expect(try fixture.bytes(run.metrics) == Data(changed.utf8))
+    }
     try whole.write(to: URL(fileURLWithPath: run.metrics))
     #expect(try TrainingRun.resume(run, command: [], report: { _ in }) != nil)
   }
