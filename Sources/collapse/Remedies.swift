@@ -66,8 +66,10 @@ extension Problem {
     case .missingLayer: return ["Its layers are 0 (the image) to \(subject)."]
     case .tooManyClasses: return ["--set capture.class_count=0 captures all of them."]
     case .noClassToken: return ["Networks that have one: \(list)."]
-    case .unreadableWeights:
-      return ["safetensors.torch.save_file(network.state_dict(), \"model.safetensors\") makes such a file."]
+    case .unreadableWeights: return FormatAdvice(self, .weights).lines
+    case .otherFormat: return FormatAdvice(self, .arrays).lines
+    case .otherDataFormat: return FormatAdvice(self, .images).lines
+    case .pickle: return FormatAdvice.trusting
     case .unknownLayout: return ["--module takes any network as a TorchScript module: \(Self.guide)."]
     case .unfitWeights:
       guard case .foreignNetwork = context else { return [] }
@@ -75,8 +77,7 @@ extension Problem {
         "--model names the architecture, --network-classes those that the network knows;",
         "--module takes any other network as a TorchScript module: \(Self.guide).",
       ]
-    case .notTorchScript:
-      return ["torch.jit.trace(network.eval(), images).save(\"net.pt\") makes one: \(Self.guide)."]
+    case .notTorchScript: return FormatAdvice(self, .module).lines
     case .noLinearClassifier:
       return [
         "Return the input of the last linear layer as features; --classifier NAME says which layer that is."
@@ -173,7 +174,7 @@ extension Problem {
     case .interrupted: return subject.isEmpty ? [] : ["continue with: collapse resume \(subject)"]
 
     // The message says all that there is to say.
-    case .badSetting, .badAssignment, .badYAML, .outOfRange, .missingFile, .damagedFile, .otherFile, .pickle,
+    case .badSetting, .badAssignment, .badYAML, .outOfRange, .missingFile, .damagedFile, .otherFile,
       .unfitNormalization,
       .unknownNetwork, .unseenLayers, .wrongOutputs, .changedData, .unfitArrays, .undefinedMeasure,
       .engineFailed,
@@ -182,7 +183,7 @@ extension Problem {
     }
   }
 
-  private static let guide = "docs/bring-your-own-network.md"
+  static let guide = "docs/bring-your-own-network.md"
 
   private var list: String { choices.joined(separator: ", ") }
 

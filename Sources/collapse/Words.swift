@@ -59,7 +59,8 @@ extension ProblemCode {
       .locked, .changedConfiguration, .notThreeClasses, .tooManyToResample, .noDevice, .badLauncher,
       .unequalWorkers:
       .usage
-    case .damagedFile, .badRunConfiguration, .otherFile, .newerDocument, .pickle, .malformedData,
+    case .damagedFile, .badRunConfiguration, .otherFile, .otherFormat, .otherDataFormat, .newerDocument,
+      .pickle, .malformedData,
       .wrongChecksum, .wrongDownload,
       .partialData, .corruptImages, .damagedPack, .unequalImages, .wrongLayout, .classWithoutImages,
       .hostileArchive,

@@ -103,7 +103,7 @@ import Torch
     }
     try directory.write(Array("neither".utf8), to: "text")
     #expect { try Measurement(MeasureRequest(file: directory.file("text"))) } throws: {
-      isProblem($0, .damagedFile, "npz and npy can be read, too).")
+      isProblem($0, .otherFormat, "text is a text.")
     }
     #expect { try Measurement(MeasureRequest(file: directory.path)) } throws: {
       isProblem($0, .otherFile, "is a directory.")
