@@ -4,6 +4,9 @@ import Problems
 /// A file of named arrays, told apart by its content: safetensors, NumPy's npz and npy, and what PyTorch, HDF5, MATLAB and
 /// tables in text hold.
 public struct ArrayFile: Sendable {
+  /// The kinds of files that can be read.
+  public static let kinds = Set([.npy, .npz, .safetensors] + ConvertedArrays.packages.keys)
+
   /// The file.
   public let path: String
   /// Names of its arrays, in order; that of a single one without a name, as in npy, is empty.

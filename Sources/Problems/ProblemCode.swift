@@ -78,6 +78,8 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   case unequalImages
   /// A directory that is not laid out as folders of classes.
   case wrongLayout
+  /// Arrays under names that say nothing of images and labels.
+  case wrongArrays
   /// A class without images; `subject` is its name.
   case classWithoutImages
   /// More images asked for than there are; `subject` is the setting.

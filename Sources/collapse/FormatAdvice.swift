@@ -88,6 +88,10 @@ struct FormatAdvice {
       ["A table is read if each line has as many numbers, separated by commas, tabs or semicolons."]
     case (.idx, _) where use != .images, (.png, _) where use != .images, (.jpeg, _) where use != .images:
       ["Images are a data set: the setting data.path and the option --data-path take them.", general(use)[0]]
+    case (_, .images) where ArrayFile.kinds.contains(kind):
+      ["Images as arrays: --set data.dataset=arrays, or --data arrays, reads them (docs/formats.md)."]
+    case (_, .images) where [.zip, .tar, .gzippedTar].contains(kind):
+      ["An archive of class folders: --set data.dataset=folder, or --data folder, reads it."]
     case (.empty, _): ["Was writing it broken off, or copying it?"]
     default: nil
     }

@@ -46,7 +46,13 @@ extension Problem {
       return choices.isEmpty
         ? ["To scale and crop all of them: \(options.imageSize)N"]
         : [options.skipping, "For images of different sizes: \(options.imageSize)N"]
-    case .wrongLayout: return ["Images lie in train/<class>/ and test/<class>/, as JPEG or PNG files."]
+    case .wrongLayout:
+      return ["Images lie in train/<class>/ and test/<class>/, as JPEG or PNG files: docs/formats.md."]
+    case .wrongArrays:
+      return [
+        "Known are train_images, train_labels, test_images, test_labels; x_train, y_train, x_test, y_test; and SVHN's files.",
+        "In Python: np.savez(\"data.npz\", train_images=…, train_labels=…, test_images=…, test_labels=…)",
+      ]
     case .classWithoutImages: return ["Remove the directory if the class is not wanted."]
     case .tooFewImages: return fewerImages
     case .unwritableCache:
