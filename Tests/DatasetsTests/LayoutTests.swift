@@ -57,7 +57,7 @@ import Testing
       rows == [
         "class folders", "val", "Tiny ImageNet", "list of classes", "archive", "IDX", "EMNIST", "colour IDX",
         "MedMNIST",
-        "Keras", "npy files", "SVHN", "torch arrays", "torchvision roots",
+        "Keras", "npy files", "SVHN", "torch arrays", "torchvision roots", "CIFAR-10-C", "CIFAR-10.1",
       ])
   }
 
