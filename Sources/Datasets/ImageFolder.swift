@@ -4,7 +4,8 @@ import Problems
 import SystemTools
 
 /// Images of one's own in directories of their classes: `train/<class>/…` and `test/<class>/…` (or
-/// `val`), as PyTorch's `ImageFolder` has them; in capitals or not; or a tar or zip archive of these.
+/// `val`), as PyTorch's `ImageFolder` has them; in capitals or not; or a tar or zip archive of these; or Parquet files of the
+/// Hugging Face Hub.
 ///
 /// A list of files and classes may stand in for the directories: `train.csv` beside `train`, `train/labels.csv`, and Tiny
 /// ImageNet's `val/val_annotations.txt`, which also makes `val` the test images where there are others.
@@ -55,6 +56,7 @@ public struct ImageFolder {
       }
       return try archived(verify, reporting)
     }
+    if let parquet = ParquetImages(in: directory) { return try tables(parquet, verify, reporting) }
     let layout = try FolderLayout(directory, keepsBroken: skipsCorrupt)
     // Looked at on every start, so that what would be refused now is.
     let classNames = try classNames(layout.training)
@@ -85,16 +87,39 @@ public struct ImageFolder {
       throw Problem(.otherDataFormat, directory, is: kind)
     }
     let url = URL(fileURLWithPath: directory)
+    let source = SourceFiles([url.lastPathComponent], in: url.deletingLastPathComponent().path)
+    return try unpacked(source, verify, reporting) { files in
+      (try FolderArchive(path: directory).unpack(into: files), nil)
+    }
+  }
+
+  /// The images of Parquet files, likewise.
+  private func tables(_ parquet: ParquetImages, _ verify: Bool, _ reporting: DataReporting) throws
+    -> ImageDataset
+  {
+    let names = (parquet.training + parquet.test).map { String($0.dropFirst(directory.count + 1)) }
+    return try unpacked(SourceFiles(names, in: directory), verify, reporting) { files in
+      (files, try parquet.unpack(into: files))
+    }
+  }
+
+  /// Images that are unpacked into a directory that goes again.
+  ///
+  /// - Parameter unpack: fills a directory; gives the one that holds `train`, and names of classes by those of their
+  ///   directories, where these are not the names.
+  private func unpacked(
+    _ source: SourceFiles, _ verify: Bool, _ reporting: DataReporting,
+    _ unpack: (String) throws -> (place: String, names: [String: String]?)
+  ) throws -> ImageDataset {
     let pack = PackedImages(
-      url.lastPathComponent,
-      of: SourceFiles([url.lastPathComponent], in: url.deletingLastPathComponent().path),
-      choices: "size \(size), skips \(skipsCorrupt)", reading: "decoder 3, archive")
+      URL(fileURLWithPath: directory).lastPathComponent, of: source,
+      choices: "size \(size), skips \(skipsCorrupt)", reading: "decoder 3, unpacked")
     return try pack.dataset(fresh: verify, reporting: reporting) {
       try DataCache.withStaging { staging in
         reporting("unpacking \(directory)", 0)
         let files = "\(staging)/files"
         try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
-        let place = try FolderArchive(path: directory).unpack(into: files)
+        let (place, names) = try unpack(files)
         do {
           // Its own pack goes with the files.
           let read = try DataCache.$scoped.withValue(staging) {
@@ -102,8 +127,8 @@ public struct ImageFolder {
               reporting: reporting)
           }
           var dataset = try ImageDataset(
-            name: read.name, classNames: read.classNames, training: read.training, test: read.test,
-            origin: directory, normalization: read.normalization)
+            name: read.name, classNames: read.classNames.map { names?[$0] ?? $0 }, training: read.training,
+            test: read.test, origin: directory, normalization: read.normalization)
           dataset.notes = read.notes.map { $0.replacing(place, with: directory) }
           return dataset
         } catch var problem as Problem {

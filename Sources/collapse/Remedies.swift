@@ -172,6 +172,11 @@ extension Problem {
     case .lostWorker: return goingOn
     case .noPythonPackage where subject.isEmpty:
       return ["Install Python 3, or set COLLAPSE_PYTHON to one; it needs no packages."]
+    case .noPythonPackage where ["h5py", "scipy", "pyarrow"].contains(subject):
+      return [
+        "In the project's directory: .collapse/venv/bin/python -m pip install \(subject)",
+        "or set COLLAPSE_PYTHON to a Python that has \(subject) (pip install \(subject)).",
+      ]
     case .noPythonPackage:
       return [
         "In the project's directory, scripts/bootstrap installs it;",

@@ -57,7 +57,8 @@ import Testing
       rows == [
         "class folders", "val", "Tiny ImageNet", "list of classes", "archive", "IDX", "EMNIST", "colour IDX",
         "MedMNIST",
-        "Keras", "npy files", "SVHN", "torch arrays", "torchvision roots", "CIFAR-10-C", "CIFAR-10.1",
+        "Keras", "npy files", "SVHN", "torch arrays", "Parquet", "torchvision roots", "CIFAR-10-C",
+        "CIFAR-10.1",
       ])
   }
 
@@ -141,6 +142,43 @@ import Testing
     let whole = try [UInt8](Data(contentsOf: URL(fileURLWithPath: directory.file("pets.\(ending)"))))
     try directory.write(Array(whole.prefix(whole.count / 2)), to: "cut.\(ending)")
     #expect(throws: Problem.self) { try load("folder", "cut.\(ending)") }
+  }
+
+  /// The Hub's tables, where a Python has pyarrow; else the line that installs it.
+  @Test func parquet() throws {
+    let python = try Python.find(for: "test")
+    guard try Tool.run(python, ["-c", "import pyarrow"]).status == 0 else {
+      try make(
+        "for s in ('train', 'test'): open(place(f'hub/data/{s}-00000-of-00001.parquet'), 'wb').write(b'PAR1')"
+      )
+      #expect { try load("folder", "hub") } throws: { isProblem($0, .noPythonPackage, "which pyarrow reads") }
+      return
+    }
+    try make(
+      """
+      import io, json
+      import pyarrow as pa, pyarrow.parquet as pq
+      def encoded(value):
+          out = io.BytesIO()
+          Image.fromarray(np.full((4, 4, 3), value, np.uint8)).save(out, format="PNG")
+          return {"bytes": out.getvalue(), "path": None}
+      def table(path, values, labels, name="fine_label"):
+          kind = {"info": {"features": {name: {"names": ["T-shirt/top", "bag", "coat"], "_type": "ClassLabel"}}}}
+          t = pa.table({"img": [encoded(value) for value in values], name: labels, "coarse_label": labels})
+          pq.write_table(t.replace_schema_metadata({"huggingface": json.dumps(kind)}), place(path))
+      table("hub/data/train-00000-of-00002.parquet", [10, 20], [2, 0])
+      table("hub/data/train-00001-of-00002.parquet", [30], [2])
+      table("hub/data/validation-00000-of-00001.parquet", [40, 50], [0, 2])
+      table("odd/train.parquet", [1], [0], "kind"), table("odd/test.parquet", [1], [0], "kind")
+      """)
+    for _ in 0..<2 {
+      let dataset = try load("folder", "hub")
+      #expect(dataset.classNames == ["T-shirt/top", "coat"] && dataset.training.labels == [0, 1, 1])
+      #expect(try values(dataset.training) == [20, 10, 30] && values(dataset.test) == [40, 50])
+    }
+    #expect { try load("folder", "odd") } throws: {
+      isProblem($0, .malformedData, "img, kind, coarse_label; image and label")
+    }
   }
 
   /// What is passed over is said; broken links are left out with the other broken images.
