@@ -100,6 +100,8 @@ public enum FileKind: String, Sendable, CaseIterable {
     if head.isEmpty { return .empty }
     if has([0x93] + Array("NUMPY".utf8)) { return .npy }
     if has("PK\u{3}\u{4}") || has("PK\u{5}\u{6}") { return try zip(head, file) }
+    // Before others: its length, which comes first, could be any of their marks.
+    if isSafetensors(head, atMost: file.size - 8) { return .safetensors }
     if has(hdf5) { return .hdf5 }
     if has("MATLAB 7.3") || (has("MATLAB") && has(hdf5, at: 512)) { return .matlabHDF5 }
     if has("MATLAB 5.0") { return .matlab }
@@ -124,7 +126,8 @@ public enum FileKind: String, Sendable, CaseIterable {
     if head.count >= 8, has([0, 0]), [8, 9, 11, 12, 13, 14].contains(head[2]), (1...4).contains(head[3]) {
       return .idx
     }
-    if isSafetensors(head, size: file.size) { return .safetensors }
+    // One that was cut short is still one, which its reader says.
+    if isSafetensors(head, atMost: 1 << 40) { return .safetensors }
     if head.count > 1, head[0] == 0x80, (2...5).contains(head[1]) {
       // The number that torch.save put first, as a pickle of its own.
       return has([0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9], at: 2) ? .oldTorch : .pickle
@@ -135,11 +138,10 @@ public enum FileKind: String, Sendable, CaseIterable {
   }
 
   /// A length that can be, and the first brace of a JSON object behind it.
-  private static func isSafetensors(_ head: [UInt8], size: Int) -> Bool {
+  private static func isSafetensors(_ head: [UInt8], atMost most: Int) -> Bool {
     guard head.count > 8, head[8] == UInt8(ascii: "{") else { return false }
     let length = head.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    // One that was cut short is still one, which its reader says.
-    return length >= 2 && length < 1 << 40
+    return length >= 2 && length <= UInt64(most)
   }
 
   /// A zip archive by the names of its members.

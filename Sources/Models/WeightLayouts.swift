@@ -23,7 +23,9 @@ public enum WeightLayouts {
   /// called `fc`, `linear`, `classifier` or `head` is taken for the network's if it has its shape, also from beside a
   /// backbone.
   ///
-  /// - Parameter shapes: of the network's tensors, by our names.
+  /// - Parameters:
+  ///   - tensors: of a file, by their names there.
+  ///   - shapes: of the network's tensors, by our names.
   /// - Throws: `Problem` for names that look like those of another architecture, and for a file of two such networks.
   public static func find(_ tensors: [String: Tensor], shapes: [String: [Int]]) throws -> Found {
     let prefix = try prefix(tensors.keys.sorted(), Set(shapes.keys))

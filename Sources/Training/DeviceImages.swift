@@ -21,7 +21,10 @@ public struct DeviceImages: Sendable {
 
   /// Puts images on a device, or keeps in mind where they are.
   ///
-  /// - Parameter isResident: whether all of them are on the device.
+  /// - Parameters:
+  ///   - set: the images.
+  ///   - device: where batches are to be.
+  ///   - isResident: whether all of them are on the device.
   /// - Throws: `TorchError` if there is no memory for them; `Problem` if they are in a pack that is damaged.
   public init(_ set: ImageSet, on device: Device, isResident: Bool = true) throws {
     self.init(
@@ -90,8 +93,11 @@ public struct DeviceDataset: Sendable {
 
   /// Puts the images of a data set on a device.
   ///
-  /// - Parameter residentBytes: the most that may be there at a time. Sets that do not fit are read batch by batch; what
-  ///   is trained on is placed first.
+  /// - Parameters:
+  ///   - dataset: the images.
+  ///   - device: where they are to be.
+  ///   - residentBytes: the most that may be there at a time. Sets that do not fit are read batch by batch; what
+  ///     is trained on is placed first.
   /// - Throws: `TorchError` if there is no memory for them; `Problem` if they are in a pack that is damaged.
   public init(_ dataset: ImageDataset, on device: Device, residentBytes: Int = .max) throws {
     var left = residentBytes
