@@ -75,8 +75,8 @@ let package = Package(
     .executableTarget(
       name: "collapse",
       dependencies: [
-        "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records", "Report", "Reproduction",
-        "Sweeps", "SystemTools", "Tasks", "TensorBoard", "Theory",
+        "Arrays", "Datasets", "Experiment", "Figures", "Problems", "Randomness", "Records", "Report",
+        "Reproduction", "Sweeps", "SystemTools", "Tasks", "TensorBoard", "Theory",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

@@ -1,64 +1,52 @@
 import Foundation
 import Problems
 
-/// A file of named arrays: safetensors, or NumPy's npz and npy, told apart by their contents.
+/// A file of named arrays, told apart by its content: safetensors, NumPy's npz and npy, and what PyTorch, HDF5, MATLAB and
+/// tables in text hold.
 public struct ArrayFile: Sendable {
+  /// The kinds of files that can be read.
+  public static let kinds = Set([.npy, .npz, .safetensors] + ConvertedArrays.packages.keys)
+
   /// The file.
   public let path: String
-  /// Names of its arrays, in order; those of an npy file are empty.
+  /// Names of its arrays, in order; that of a single one without a name, as in npy, is empty.
   public let names: [String]
   private let arrays: [String: @Sendable () throws -> StoredArray]
+  /// Types of tensors that cannot be read, by name.
+  private var others: [String: String] = [:]
 
   /// Opens a file and reads what it holds, but no elements.
   ///
-  /// - Throws: `Problem` for a file that is missing, cut short, or in another format; without
-  ///   a Python for npz, too.
+  /// Files of PyTorch, HDF5, MATLAB and CSV are read by the libraries that own them, and their arrays copied to a temporary
+  /// file; those of a list or dictionary within another are named by the way to them, such as `state_dict.fc.weight`.
+  ///
+  /// - Throws: `Problem` for a file that is missing, cut short, or of a kind that holds no arrays; without
+  ///   a Python for npz, or a package for the others, too.
   public init(path: String) throws {
     self.path = path
-    var isDirectory: ObjCBool = false
-    if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue {
-      throw Problem(.otherFile, file: path, "is a directory")
-    }
+    let kind = try FileKind(of: path)
     let file = try OpenFile(path)
-    let start = try [UInt8](file.read(min(9, file.size), at: 0))
-    if start.starts(with: [0x93] + Array("NUMPY".utf8)) {
+    switch kind {
+    case .npy:
       let array = try NumPyFormat.array("", in: file, extent: 0..<file.size)
       arrays = ["": { array }]
-    } else if start.starts(with: Array("PK".utf8)) {
-      let suffix = URL(fileURLWithPath: path).pathExtension
-      guard !["pt", "pth", "ckpt", "bin"].contains(suffix) else { throw Self.pickle(path) }
-      arrays = try NumPyArchive.members(of: file)
-    } else if start.starts(with: [0x80]), start.count > 1, (2...5).contains(start[1]),
-      start.last != UInt8(ascii: "{")
-    {
-      // The length of a safetensors header may begin alike; its JSON follows.
-      throw Self.pickle(path)
-    } else {
-      arrays = try Self.safetensors(path, file)
+    case .npz: arrays = try NumPyArchive.members(of: file)
+    case .safetensors:
+      let contents = try SafetensorsFile(path: path)
+      try contents.checkIntegrity()
+      (arrays, others) = (Self.arrays(of: contents, in: file), contents.otherTypes)
+    case _ where ConvertedArrays.packages[kind] != nil:
+      let (contents, file) = try ConvertedArrays.arrays(of: path, kind)
+      arrays = Self.arrays(of: contents, in: file)
+    default: throw Problem(.otherFormat, path, is: kind)
     }
     names = arrays.keys.sorted { $0.compare($1, options: .numeric) == .orderedAscending }
   }
 
-  /// PyTorch's own files, which only its interpreter can read.
-  private static func pickle(_ path: String) -> Problem {
-    Problem(
-      .pickle, file: path,
-      "is a pickle of PyTorch, which may run any code when it is read; write its tensors with "
-        + "safetensors.torch.save_file({\"features\": features, …}, \"features.safetensors\")")
-  }
-
-  private static func safetensors(_ path: String, _ file: OpenFile) throws
+  private static func arrays(of contents: SafetensorsFile, in file: OpenFile)
     -> [String: @Sendable () throws -> StoredArray]
   {
-    let contents: SafetensorsFile
-    do {
-      contents = try SafetensorsFile(path: path)
-      try contents.checkIntegrity()
-    } catch var problem as Problem {
-      problem.reason += " (read as safetensors; npz and npy can be read, too)"
-      throw problem
-    }
-    return contents.entries.reduce(into: [:]) { arrays, entry in
+    contents.entries.reduce(into: [:]) { arrays, entry in
       let (name, found) = (entry.key, entry.value)
       arrays[name] = {
         StoredArray(
@@ -73,6 +61,9 @@ public struct ArrayFile: Sendable {
   /// - Throws: `Problem` listing what there is if it is not there, or saying what is wrong with it.
   public func array(_ name: String) throws -> StoredArray {
     guard let array = arrays[name] else {
+      if let type = others[name] {
+        throw Problem(.otherFile, file: path, "\(name) has the type \(type), which cannot be read")
+      }
       let known = names == [""] ? "one array without a name" : names.prefix(12).joined(separator: ", ")
       throw Problem(.otherFile, file: path, "holds no array named \(name); it holds \(known)")
     }

@@ -21,7 +21,7 @@ public struct SafetensorsFile: Sendable {
   /// The tensors by name.
   public let entries: [String: SafetensorsEntry]
   /// Types of tensors that cannot be read, by name: nobody may want them.
-  private let others: [String: String]
+  let otherTypes: [String: String]
   /// Free-form text fields, the header's `__metadata__`.
   public let metadata: [String: String]
   private let contents: Data
@@ -72,7 +72,7 @@ public struct SafetensorsFile: Sendable {
       }
     }
     self.entries = entries
-    self.others = others
+    otherTypes = others
   }
 
   private static func unreadable(_ path: String, _ error: any Error) -> Problem {
@@ -115,7 +115,7 @@ public struct SafetensorsFile: Sendable {
   /// - Throws: `Problem` that lists what the file holds if `name` is not in it.
   public func entry(_ name: String) throws -> SafetensorsEntry {
     guard let entry = entries[name] else {
-      if let type = others[name] {
+      if let type = otherTypes[name] {
         throw Problem(.otherFile, file: path, "tensor \(name) has the unsupported type \(type)")
       }
       let known = entries.keys.sorted().prefix(8).joined(separator: ", ")
@@ -145,7 +145,7 @@ public struct SafetensorsFile: Sendable {
     case .float64: return map(Double.self) { $0 }
     case .float32: return map(Float.self) { Double($0) }
     case .bfloat16: return map(UInt16.self) { Double(Float(bitPattern: UInt32($0) << 16)) }
-    case .float16: return map(UInt16.self, Self.half)
+    case .float16: return map(UInt16.self, StoredArray.half)
     case .int64: return map(Int64.self) { Double($0) }
     case .int32: return map(Int32.self) { Double($0) }
     case .int16: return map(Int16.self) { Double($0) }
@@ -154,19 +154,6 @@ public struct SafetensorsFile: Sendable {
     case .uint32: return map(UInt32.self) { Double($0) }
     case .uint16: return map(UInt16.self) { Double($0) }
     case .uint8, .bool: return map(UInt8.self) { Double($0) }
-    }
-  }
-
-  /// IEEE half precision by its fields; `Float16` does not exist on every platform.
-  private static func half(_ bits: UInt16) -> Double {
-    let sign: Double = bits & 0x8000 == 0 ? 1 : -1
-    let exponent = Int(bits >> 10) & 0x1f
-    let fraction = Double(bits & 0x3ff)
-    switch exponent {
-    case 0: return sign * fraction * 0x1p-24
-    case 31: return fraction == 0 ? sign * .infinity : .nan
-    default:
-      return sign * (1 + fraction / 1024) * Double(sign: .plus, exponent: exponent - 15, significand: 1)
     }
   }
 }

@@ -16,6 +16,9 @@ public struct StoredArray: Sendable {
   let offset: Int
   let file: OpenFile
 
+  /// The file that it is in.
+  public var path: String { file.path }
+
   /// Number of rows: the first dimension; 1 for a single number.
   public var count: Int { shape.first ?? 1 }
 
@@ -92,13 +95,15 @@ public struct StoredArray: Sendable {
   /// - Throws: `Problem` for an element that is none, with its place.
   public func integers() throws -> [Int] {
     let bytes = try rows(0..<count)
-    func map<Element>(_: Element.Type, _ convert: (Element) -> Int?) throws -> [Int] {
+    func map<Element>(
+      _: Element.Type, shown: (Element) -> String = { "\($0)" }, _ convert: (Element) -> Int?
+    ) throws -> [Int] {
       try bytes.withUnsafeBytes { raw in
         try (0..<raw.count / MemoryLayout<Element>.size).map { place in
           let element = raw.loadUnaligned(
             fromByteOffset: place * MemoryLayout<Element>.size, as: Element.self)
           guard let value = convert(element) else {
-            throw failure("holds \(element) at \(place), which is no whole number that fits")
+            throw failure("holds \(shown(element)) at \(place), which is no whole number that fits")
           }
           return value
         }
@@ -116,7 +121,29 @@ public struct StoredArray: Sendable {
     case .float64: return try map(Double.self) { Int(exactly: $0) }
     case .float32: return try map(Float.self) { Int(exactly: $0) }
     case .float16, .bfloat16:
-      throw failure("is \(type), which cannot tell whole numbers above a few hundred apart")
+      // Above it, not every whole number has one of its own.
+      let most = type == .float16 ? 2048.0 : 256
+      func number(_ bits: UInt16) -> Double {
+        type == .float16 ? Self.half(bits) : Double(Float(bitPattern: UInt32(bits) << 16))
+      }
+      return try map(UInt16.self, shown: { "\(number($0))" }) { bits in
+        abs(number(bits)) <= most ? Int(exactly: number(bits)) : nil
+      }
+    }
+  }
+}
+
+extension StoredArray {
+  /// IEEE half precision by its fields; `Float16` does not exist on every platform.
+  static func half(_ bits: UInt16) -> Double {
+    let sign: Double = bits & 0x8000 == 0 ? 1 : -1
+    let exponent = Int(bits >> 10) & 0x1f
+    let fraction = Double(bits & 0x3ff)
+    switch exponent {
+    case 0: return sign * fraction * 0x1p-24
+    case 31: return fraction == 0 ? sign * .infinity : .nan
+    default:
+      return sign * (1 + fraction / 1024) * Double(sign: .plus, exponent: exponent - 15, significand: 1)
     }
   }
 }

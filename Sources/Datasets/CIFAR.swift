@@ -1,3 +1,4 @@
+import Arrays
 import Foundation
 import Problems
 
@@ -36,11 +37,6 @@ public enum CIFAR: String, Sendable, CaseIterable {
   private var plainNames: [String] { self == .ten ? ["cifar10", "cifar-10"] : ["cifar100", "cifar-100"] }
 
   private static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
-
-  private static func isDirectory(_ path: String) -> Bool {
-    var isDirectory: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
-  }
 
   /// The form of the files in a directory, if they are there: by those of the test images and of the names.
   private func form(in directory: String) -> (any CIFARForm)? {
@@ -90,7 +86,14 @@ public enum CIFAR: String, Sendable, CaseIterable {
         .missingData, rawValue, "\(place) does not exist.", choices: [binary.archiveName, Self.site])
     }
     // To know that of an archive takes seconds: where there is a pack, it is not asked for.
-    let form = Self.isDirectory(place) ? self.form(in: place) ?? nearestForm(in: place) : nil
+    let form = isDirectory(place) ? self.form(in: place) ?? nearestForm(in: place) : nil
+    if form == nil {
+      let kind = try FileKind(of: place)
+      // One that is not recognised may be a damaged archive, of which tar knows more.
+      guard [.gzippedTar, .gzip, .unknown, .empty].contains(kind) else {
+        throw Problem(.otherDataFormat, place, is: kind)
+      }
+    }
     let url = URL(fileURLWithPath: place)
     let sources =
       form.map { SourceFiles($0.files, in: place) }

@@ -120,6 +120,7 @@ public enum DatasetCatalogue {
     CIFAR.hundred.descriptor,
     ImageFolder.descriptor,
     IDXDataset.descriptor,
+    ArrayDataset.descriptor,
   ]
 
   /// The data set of a name.

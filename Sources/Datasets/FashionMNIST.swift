@@ -33,7 +33,7 @@ public enum FashionMNIST {
       guard FileManager.default.fileExists(atPath: own) else {
         throw Problem(.missingDataDirectory, own, "COLLAPSE_DATA names \(own), which does not exist.")
       }
-      candidates += ["\(own)/fashion-mnist", own]
+      candidates += ["\(own)/fashion-mnist", "\(own)/FashionMNIST/raw", own]
     }
     // A directory of one's own with a file missing is a mistake to point out; others are passed over.
     if let found = candidates.first(where: { IDXFiles(directory: $0).isPresent }) { return found }

@@ -128,7 +128,7 @@ struct FolderPacking {
       let images = max(1, folder.partBytes / split.shape.bytes)
       for first in stride(from: 0, to: split.count, by: images) {
         let range = first..<min(split.count, first + images)
-        let stamp = range.reduce(Fingerprint().adding("decoder 2")) {
+        let stamp = range.reduce(Fingerprint().adding("decoder 3")) {
           $0.adding(Int(bitPattern: UInt(splits[index].stamps[$1])))
         }
         parts.append(

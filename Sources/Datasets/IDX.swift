@@ -14,11 +14,23 @@ public struct IDXFile: Sendable {
   /// The whole uncompressed content, header included.
   public let content: Data
 
-  /// Reads a file of the given number of dimensions.
+  /// Bytes of an element; whole numbers of more than one are big-endian.
+  let elementBytes: Int
+  private let isSigned: Bool
+
+  /// Reads a file of bytes of the given number of dimensions.
   ///
   /// - Throws: `Problem` for a file that is missing, cut short, too long, not gzip or not IDX.
-  public init(path: String, rank: Int) throws {
+  public init(path: String, rank: Int) throws { try self.init(path: path, ranks: [rank], types: [8]) }
+
+  /// Types of whole numbers by the byte that names them: bytes an element.
+  static let wholeNumbers: [UInt8: Int] = [0x08: 1, 0x09: 1, 0x0b: 2, 0x0c: 4]
+
+  /// Reads a file of one of some numbers of dimensions, and some types of whole numbers.
+  init(path: String, ranks: Set<Int>, types: Set<UInt8>) throws {
     content = try Self.uncompressed(path)
+    let named = content.count > 3 ? Int(content[content.startIndex + 3]) : 0
+    let rank = ranks.contains(named) ? named : ranks.min() ?? 1
     let header = 4 + 4 * rank
     guard content.count >= header else {
       throw Problem(
@@ -26,17 +38,20 @@ public struct IDXFile: Sendable {
         "\(path) is cut short: \(content.count) bytes, its header alone takes \(header).")
     }
     let bytes = [UInt8](content.prefix(header))
-    guard bytes[0] == 0, bytes[1] == 0, bytes[2] == 8, bytes[3] == rank else {
+    guard bytes[0] == 0, bytes[1] == 0, types.contains(bytes[2]), bytes[3] == rank else {
       let found = bytes[0..<4].map { String(format: "%02x", $0) }.joined(separator: " ")
       throw Problem(
         .malformedData, path,
-        "\(path) is not an IDX file of bytes with \(rank) dimensions: it starts with \(found), not 00 00 08 0\(rank)."
+        "\(path) is not an IDX file of \(types == [8] ? "bytes" : "whole numbers") with \(rank) dimensions: it starts "
+          + "with \(found), not 00 00 08 0\(rank)."
       )
     }
+    elementBytes = Self.wholeNumbers[bytes[2]] ?? 1
+    isSigned = bytes[2] != 8
     let sizes = (0..<rank).map { index in
       (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * index + $1]) }
     }
-    let (count, overflow) = sizes.reduce((1, false)) { product, size in
+    let (count, overflow) = sizes.reduce((elementBytes, false)) { product, size in
       let next = product.0.multipliedReportingOverflow(by: size)
       return (next.partialValue, product.1 || next.overflow)
     }
@@ -49,6 +64,15 @@ public struct IDXFile: Sendable {
     }
     shape = sizes
     elements = content[(content.startIndex + header)...]
+  }
+
+  /// The elements as numbers.
+  var integers: [Int] {
+    guard elementBytes > 1 || isSigned else { return elements.map(Int.init) }
+    return stride(from: elements.startIndex, to: elements.endIndex, by: elementBytes).map { place in
+      let value = elements[place..<place + elementBytes].reduce(0) { $0 << 8 | Int($1) }
+      return value >= 1 << (8 * elementBytes - 1) ? value - (1 << (8 * elementBytes)) : value
+    }
   }
 
   private static func uncompressed(_ path: String) throws -> Data {

@@ -158,6 +158,11 @@ struct ImageDecoder {
                     low, high = image.getextrema()
                     if low < 0 or high > 255:
                         return None, "has 32 bits a pixel and values from %d to %d, not 0 to 255" % (low, high)
+                elif image.mode == "F":
+                    # The same of floats, whose fractions are cut off: from 0 to 1, nothing would be left.
+                    low, high = image.getextrema()
+                    if not (0 <= low and 1 < high <= 255) and (low, high) != (0, 0):
+                        return None, "has floats from %g to %g, not 0 to 255" % (low, high)
                 image = image.convert("RGB")
                 if side:
                     image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
@@ -233,8 +238,8 @@ struct ImageDecoder {
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    # A decoder that sees an enormous picture refuses it as an error.
-    Image.warnings.simplefilter("error", Image.DecompressionBombWarning)
+    # Pillow warns of pictures above 89 million pixels, and refuses those of twice that.
+    Image.warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     if plan["lists"]:
         end_with_parent()
         starts = [sum(plan["lists"][:n]) for n in range(len(plan["lists"]))]

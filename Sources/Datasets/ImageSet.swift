@@ -136,8 +136,8 @@ public struct ImageSet: Sendable {
       indices.map { places[$0] })
   }
 
-  /// The same images in other classes.
-  func relabelled(_ number: (Int) -> Int) -> ImageSet {
+  /// The same images in other classes, by the numbers of those that they are in.
+  public func relabelled(_ number: (Int) -> Int) -> ImageSet {
     ImageSet(storage, rows, nil, shape, labels.map(number), places)
   }
 

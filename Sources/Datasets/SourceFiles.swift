@@ -32,11 +32,12 @@ struct SourceFiles {
   ///
   /// One `stat` a file: directories of a million images are looked through in seconds.
   ///
+  /// - Parameter keepsBroken: whether links that lead nowhere count as files of no bytes.
   /// - Throws: `Problem` for what cannot be read, and for links that lead back up.
-  init(below directory: String) throws {
+  init(below directory: String, keepsBroken: Bool = false) throws {
     self.directory = directory
     var found: [File] = []
-    try Self.walk(directory, "", above: [], &found)
+    try Self.walk(directory, "", above: [], keepsBroken, &found)
     files = found.sorted { $0.path.precedesByCodePoints($1.path) }
   }
 
@@ -48,7 +49,8 @@ struct SourceFiles {
   }
 
   private static func walk(
-    _ directory: String, _ prefix: String, above: Set<Identity>, _ found: inout [File]
+    _ directory: String, _ prefix: String, above: Set<Identity>, _ keepsBroken: Bool,
+    _ found: inout [File]
   ) throws {
     let place = prefix.isEmpty ? directory : "\(directory)/\(prefix)"
     func failure(_ path: String) -> Problem {
@@ -68,10 +70,14 @@ struct SourceFiles {
       guard !name.hasPrefix(".") else { continue }
       var status = stat()
       let path = prefix + name
-      guard stat("\(directory)/\(path)", &status) == 0 else { throw failure("\(directory)/\(path)") }
+      guard stat("\(directory)/\(path)", &status) == 0 else {
+        guard keepsBroken else { throw failure("\(directory)/\(path)") }
+        found.append(File(path: path, size: 0, modified: 0))
+        continue
+      }
       switch status.st_mode & S_IFMT {
       case S_IFREG: found.append(File(path: path, status))
-      case S_IFDIR: try walk(directory, path + "/", above: above, &found)
+      case S_IFDIR: try walk(directory, path + "/", above: above, keepsBroken, &found)
       default: break
       }
     }

@@ -73,7 +73,9 @@ extension Configuration {
       (0...1_000_000).contains(data.memory), "data.memory", data.memory,
       "a number of gigabytes from 0 (as much as fits comfortably) to 1000000")
     try positive(model.multiplier, "model.multiplier")
-    try positive(mixup.alpha, "mixup.alpha")
+    try require(
+      mixup.alpha > 0 && mixup.alpha.isFinite, "mixup.alpha", mixup.alpha,
+      "a positive, finite number; to train without mixup: mixup.enabled=false")
     try require(
       !mixup.layers.isEmpty && Set(mixup.layers).count == mixup.layers.count
         && mixup.layers.allSatisfy { $0 >= 0 }, "mixup.layers", mixup.layers,

@@ -72,4 +72,17 @@ extension Tensor {
       reason: "\(name) row \(firstRow + place / width), column \(place % width) is \(value), "
         + "not a finite number")
   }
+
+  /// Logits with numbers so low that they are no class's in place of −∞, unless a whole row is that.
+  package func withoutExcludedClasses() throws -> Tensor {
+    guard shape.count == 2, try isFinite().all().item() != 1 else { return self }
+    var values = try to(.float64).array(Double.self)
+    let width = shape[1]
+    for row in 0..<shape[0] {
+      let places = row * width..<(row + 1) * width
+      guard values[places].contains(where: { $0 != -.infinity }) else { continue }
+      for place in places where values[place] == -.infinity { values[place] = -1e30 }
+    }
+    return Tensor(values, shape: shape)
+  }
 }

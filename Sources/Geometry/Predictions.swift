@@ -80,10 +80,11 @@ public struct Predictions: Sendable {
   ///   - logits: n×C.
   ///   - labels: n classes.
   ///   - temperature: what logits are divided by.
-  /// - Throws: `Problem` for shapes that disagree, labels out of range, or logits that are not finite.
+  /// - Throws: `Problem` for shapes that disagree, labels out of range, or logits that are not finite; −∞ may be
+  ///   some of a row, which is a probability of 0.
   public mutating func add(logits: Tensor, labels: [Int], temperature: Double = 1) throws {
     let logits = logits.detached().to(.cpu).to(.float64)
-    try check(logits, "logits", labels)
+    try check(logits.withoutExcludedClasses(), "logits", labels)
     guard !labels.isEmpty else { return }
     // Differences first: quotients of large logits may leave the range of numbers.
     let shifted = logits - logits.max([1], keepDimensions: true)

@@ -80,7 +80,7 @@ public struct TemperatureScaling: Sendable {
     func derivatives(_ beta: Double) throws -> (first: Double, second: Double) {
       var (first, second) = (0.0, 0.0)
       try half { rows, labels in
-        let z = rows.detached().to(.cpu).to(.float64)
+        let z = try rows.detached().to(.cpu).to(.float64).withoutExcludedClasses()
         let (slope, curve) = try checkingErrors {
           let p = (z * beta).softmax(1)
           let mean = (p * z).sum([1], keepDimensions: true)

@@ -23,7 +23,11 @@ struct ActivationFile {
   private final class Opened {
     var files: [String: ArrayFile] = [:]
     var arrays: [String: StoredArray] = [:]
+    var notes: [String] = []
   }
+
+  /// What was done to arrays to measure them.
+  var notes: [String] { opened.notes }
 
   /// Opens the file of a request.
   ///
@@ -74,8 +78,17 @@ struct ActivationFile {
     } else {
       found = file.names.contains(name) ? try file.array(name) : nil
     }
-    opened.arrays[name] = found
-    return found
+    guard let found else { return nil }
+    let (fitted, note) = try ArrayForms(batchBytes: batchBytes).fitted(found, array)
+    opened.arrays[name] = fitted
+    if let note { opened.notes.append(note) }
+    return fitted
+  }
+
+  /// Whether there is nothing but what the network predicts.
+  func hasPredictionsAlone() throws -> Bool {
+    guard try layers.isEmpty && array(.features) == nil else { return false }
+    return try array(.logits) != nil || array(.probabilities) != nil
   }
 
   private static func name(_ array: ActivationArray, _ layer: String?) -> String {
@@ -137,6 +150,7 @@ struct ActivationFile {
   /// - Throws: `Problem` for another shape or for what is no whole number.
   func labels(_ name: ActivationArray) throws -> [Int]? {
     guard let array = try array(name) else { return nil }
+    if let classes = try array.oneHotClasses() { return classes }
     guard array.shape.count == 1 || (array.shape.count == 2 && array.shape[1] == 1) else {
       throw array.unfit("has shape \(array.shape); one number a sample is needed")
     }
@@ -216,8 +230,10 @@ struct ActivationFile {
           try body(rows.indexSelected(Tensor(chosen.map { $0 - start })), chosen.map { labels[$0] })
         } catch {
           // Who measures knows neither the array nor its rows by number.
-          try rows.checkFinite(
-            array.name.isEmpty ? ActivationArray.features.rawValue : array.name, firstRow: start)
+          let name = array.name.isEmpty ? ActivationArray.features.rawValue : array.name
+          // −∞ may be what is wrong, but in logits it is not.
+          try rows.withoutExcludedClasses().checkFinite(name, firstRow: start)
+          try rows.checkFinite(name, firstRow: start)
           throw error
         }
       }

@@ -47,7 +47,7 @@ extension MeasurementParts {
   mutating func resample(_ request: MeasureRequest) throws {
     let stream = Self.stream(request, "bootstrap")
     let sets = request.resamples
-    var found = try collapseIntervals(sets, stream.split("features"))
+    var found = isCalibrationAlone ? [:] : try collapseIntervals(sets, stream.split("features"))
     for index in result.layers.indices {
       result.layers[index].intervals = try layerIntervals(
         result.layers[index], sets, stream.split("layers").split(index))

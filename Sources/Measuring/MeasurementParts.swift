@@ -7,7 +7,10 @@ import Torch
 /// A measurement on the way.
 struct MeasurementParts {
   let file: ActivationFile
+  /// Where there are none, what the network predicts.
   let features: StoredArray
+  /// Whether only what the network predicts is there, so that calibration alone can be measured.
+  let isCalibrationAlone: Bool
   let labels: [Int]
   /// Classes of the other images of mixtures; nil where there are none.
   let partners: [Int]?
@@ -30,9 +33,13 @@ struct MeasurementParts {
   /// Reads what belongs together and checks it.
   init(_ file: ActivationFile) throws {
     self.file = file
-    features = try ActivationFile.rows(file.required(.features))
+    let isCalibrationAlone = try file.hasPredictionsAlone()
+    self.isCalibrationAlone = isCalibrationAlone
+    let predicted = try file.array(.logits) ?? file.array(.probabilities)
+    features = try ActivationFile.rows(
+      isCalibrationAlone ? predicted ?? file.required(.features) : file.required(.features))
     _ = try file.required(.labels)
-    let weight = try file.array(.classifier)
+    let weight = isCalibrationAlone ? nil : try file.array(.classifier)
     let chosen = try file.chosenClasses(of: weight?.shape.first)
     self.chosen = chosen
     func numbered(_ labels: [Int]) -> [Int] {
@@ -40,8 +47,8 @@ struct MeasurementParts {
       return labels.map { chosen.firstIndex(of: $0)! }
     }
     labels = numbered(try file.labels(.labels) ?? [])
-    let outputs = try file.array(.logits) ?? file.array(.probabilities)
-    try Self.check(features, labels, weight)
+    let outputs = predicted
+    try Self.check(features, labels, weight, everyClassOccurs: !isCalibrationAlone)
     let largest = labels.max() ?? 0
     if let outputs, outputs.count != labels.count {
       throw outputs.unfit("has \(outputs.count) rows, but there are \(labels.count) labels")
@@ -52,14 +59,15 @@ struct MeasurementParts {
         "has the label \(largest) in row \(labels.firstIndex(of: largest) ?? 0), but classifier or logits are "
           + "of \(classes) classes, 0 ..< \(classes)")
     }
-    guard classes <= labels.count else {
+    guard isCalibrationAlone || classes <= labels.count else {
       throw features.unfit("has \(labels.count) rows for \(classes) classes; every class needs one")
     }
     let all = weight?.shape.first ?? classes
     let rows = chosen.map { Tensor($0) }
     func chosenRows(_ tensor: Tensor?) -> Tensor? { rows.map { tensor?.indexSelected($0) } ?? tensor }
-    classifier = chosenRows(try file.tensor(.classifier, shape: [all, features.rowWidth]))
-    bias = chosenRows(try file.tensor(.bias, shape: [all]))
+    let (width, hasClassifier) = (features.rowWidth, !isCalibrationAlone)
+    classifier = hasClassifier ? chosenRows(try file.tensor(.classifier, shape: [all, width])) : nil
+    bias = hasClassifier ? chosenRows(try file.tensor(.bias, shape: [all])) : nil
     let partners = try file.labels(.partnerLabels).map(numbered)
     self.partners = partners
     if let partners, partners.count != labels.count {
@@ -68,12 +76,16 @@ struct MeasurementParts {
     let labels = labels
     places = partners.map { partners in labels.indices.filter { labels[$0] == partners[$0] } }
     result = Measurement(
-      file: file.path, classes: classes, dimension: features.rowWidth, samples: labels.count)
+      file: file.path, classes: classes, dimension: isCalibrationAlone ? 0 : features.rowWidth,
+      samples: labels.count)
+    if isCalibrationAlone { result.notes.append("there are no features: calibration alone is measured") }
     noteChoices(of: all)
   }
 
   /// Refuses labels that do not number the classes of the features, and a classifier that is surely transposed.
-  private static func check(_ features: StoredArray, _ labels: [Int], _ weight: StoredArray?) throws {
+  private static func check(
+    _ features: StoredArray, _ labels: [Int], _ weight: StoredArray?, everyClassOccurs: Bool
+  ) throws {
     guard features.count == labels.count else {
       throw features.unfit("has \(features.count) rows, but there are \(labels.count) labels")
     }
@@ -87,6 +99,7 @@ struct MeasurementParts {
     if let least = labels.firstIndex(where: { $0 < 0 }) {
       throw features.unfit("has the label \(labels[least]) in row \(least); labels number classes from 0")
     }
+    guard everyClassOccurs else { return }
     // Every class needs a sample, so there are no more classes than samples.
     let largest = labels.max() ?? 0
     guard largest < labels.count else {
@@ -116,6 +129,12 @@ struct MeasurementParts {
     if places?.isEmpty == true {
       throw Problem(.emptyClass, file.path, "\(file.path): class 0 has no same-class sample.")
     }
+    defer { result.notes += file.notes }
+    guard !isCalibrationAlone else {
+      try measureCalibration(request, note)
+      if request.resamples > 0 { try resample(request) }
+      return
+    }
     if let array = try file.array(.lambda), let partners {
       note("measuring the configuration of mixtures")
       try measureMixtures(array, partners)
@@ -131,7 +150,12 @@ struct MeasurementParts {
     if let other = try file.array(.foreignFeatures) { try measureForeign(other, moments) }
     for name in file.layers {
       note("measuring layer \(name)")
-      result.layers.append(try layer(name))
+      do {
+        result.layers.append(try layer(name))
+      } catch let problem as Problem where problem.code == .undefinedMeasure {
+        // Such as the class token before the first block, which is the same for every image.
+        result.notes.append("layer \(name) is left out: \(problem.reason)")
+      }
     }
     try measureCalibration(request, note)
     if request.resamples > 0 {
@@ -153,6 +177,11 @@ extension MeasurementParts {
   func testBatches(_ array: StoredArray) throws -> LabelledBatches {
     guard let testLabels = try file.labels(.testLabels) else {
       throw array.unfit("is there, but test_labels is not")
+    }
+    if let row = testLabels.firstIndex(where: { !(0..<classes).contains($0) }) {
+      throw array.unfit(
+        "is there, but test_labels has the label \(testLabels[row]) in row \(row), which is not in 0 ..< \(classes)"
+      )
     }
     return try file.batches(array, labels: testLabels, classes: classes)
   }

@@ -67,6 +67,11 @@ public final class Variables {
     return placed
   }
 
+  /// Shapes of all tensors by name.
+  public var shapes: [String: [Int]] {
+    Dictionary(uniqueKeysWithValues: entries.map { ($0.name, $0.tensor.shape) })
+  }
+
   /// Copies of all tensors by name, on the CPU.
   public func snapshot() -> [String: Tensor] {
     withoutGradients {

@@ -38,9 +38,11 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   case damagedFile
   /// A whole file of another kind than is needed.
   case otherFile
+  /// A file of a kind that holds no arrays; `choices` is the kind.
+  case otherFormat
   /// A document that a later version has written.
   case newerDocument
-  /// PyTorch's own files, which may run any code when they are read.
+  /// A file of PyTorch that asks for more than tensors when it is read; `choices` is its kind.
   case pickle
 
   // MARK: Data sets
@@ -66,6 +68,8 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   case unreadableData
   /// An archive that could not be unpacked for want of programs or room.
   case cannotUnpack
+  /// A file of a kind that the data set does not come in; `choices` is the kind, and the data set's name.
+  case otherDataFormat
   /// Only a part of a data set's files, where the whole is looked for.
   case partialData
   /// Images that cannot be decoded.
@@ -74,6 +78,8 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   case unequalImages
   /// A directory that is not laid out as folders of classes.
   case wrongLayout
+  /// Arrays under names that say nothing of images and labels.
+  case wrongArrays
   /// A class without images; `subject` is its name.
   case classWithoutImages
   /// More images asked for than there are; `subject` is the setting.
@@ -103,12 +109,13 @@ public enum ProblemCode: String, Codable, Sendable, CaseIterable {
   case noClassToken
   /// A TorchScript module, of which layers cannot be seen.
   case unseenLayers
-  /// A file of weights that cannot be read.
+  /// A file of weights that cannot be read; `choices` is its kind, where that is why.
   case unreadableWeights
   /// Weights under names of no known layout.
   case unknownLayout
   /// Weights of another architecture or number of classes.
   case unfitWeights
+  /// What is no TorchScript module; `choices` is the kind of file that it is.
   case notTorchScript
   /// A module that does not give features and logits.
   case wrongOutputs

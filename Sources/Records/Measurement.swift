@@ -7,7 +7,7 @@ public struct Measurement: Document {
   public var file: String
   /// C.
   public var classes: Int
-  /// Length of a feature, d.
+  /// Length of a feature, d; 0 where there are no features, only what was predicted.
   public var dimension: Int
   /// Rows of features.
   public var samples: Int
@@ -54,6 +54,11 @@ public struct Measurement: Document {
       self.numbers = numbers
       self.intervals = intervals
     }
+  }
+
+  /// What was measured, in words.
+  public var counted: String {
+    dimension == 0 ? "\(samples) predictions" : "\(samples) features of length \(dimension)"
   }
 
   /// Whether the classes' counts make no difference to the means.

@@ -27,7 +27,7 @@ public struct MeasurementReport: Sendable {
     let title = URL(fileURLWithPath: measurement.file).lastPathComponent
     body.add(
       "p",
-      "\(measurement.samples) features of length \(measurement.dimension) in \(measurement.classes) classes, from "
+      "\(measurement.counted) in \(measurement.classes) classes, from "
         + "\(measurement.file).")
     for note in measurement.notes { body.add("p", "Note: \(note).") }
     try addFigures(&body, &contents)

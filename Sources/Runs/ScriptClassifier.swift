@@ -1,3 +1,4 @@
+import Arrays
 import Models
 import NN
 import Problems
@@ -25,7 +26,11 @@ final class ScriptClassifier: Classifier {
     do {
       module = try ScriptModule(path: path, device: device)
     } catch let error as TorchError {
-      throw problem(.notTorchScript, "is no TorchScript module (\(error.reason))")
+      let kind = try FileKind(of: path)
+      let found = [.torchScript, .zip, .unknown].contains(kind) ? "" : " but \(kind.title)"
+      throw Problem(
+        .notTorchScript, path, "\(path) is no TorchScript module\(found) (\(error.reason)).",
+        choices: [kind.rawValue])
     }
     let count = images.shape[0]
     let outputs: [Tensor]

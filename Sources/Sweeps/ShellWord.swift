@@ -1,7 +1,7 @@
 /// Text for a shell.
-enum ShellWord {
+package enum ShellWord {
   /// A word that a shell reads as this text, whatever is in it.
-  static func quoted(_ text: String) -> String {
+  package static func quoted(_ text: String) -> String {
     // At the start of a command, a word with "=" sets a variable.
     let isOption = text.hasPrefix("--")
     guard text.isEmpty || text.contains(where: { !isPlain($0) && !($0 == "=" && isOption) }) else {

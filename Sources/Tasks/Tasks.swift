@@ -55,6 +55,33 @@ public struct EvaluateTask: WorkerTask {
   }
 }
 
+/// Measures a run's network on other images than its own.
+public struct OtherDataTask: WorkerTask {
+  public typealias Result = OtherDataReport
+  public static let name = "evaluate-other"
+
+  public var directory: String
+  public var weights: RunDirectory.Weights
+  /// nil: the run's.
+  public var device: String?
+  /// The images: those that are tested on.
+  public var data: Configuration.Data
+  /// Whether they are of none of the network's classes.
+  public var areForeign: Bool
+
+  /// A run's network on some images.
+  public init(
+    directory: String, weights: RunDirectory.Weights = .last, device: String? = nil, data: Configuration.Data,
+    areForeign: Bool = false
+  ) {
+    self.directory = directory
+    self.weights = weights
+    self.device = device
+    self.data = data
+    self.areForeign = areForeign
+  }
+}
+
 /// Says what engine, devices and threads there are.
 public struct EngineTask: WorkerTask {
   public typealias Result = EngineReport

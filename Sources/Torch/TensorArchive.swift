@@ -38,6 +38,22 @@ public struct TensorArchive: Sendable {
     }
   }
 
+  /// Reads the tensors of a file of any kind that holds arrays; those of types that tensors do not have here are left out.
+  ///
+  /// - Throws: `Problem` as `ArrayFile` does.
+  public init(ofAnyKind path: String) throws {
+    let file = try ArrayFile(path: path)
+    metadata = [:]
+    tensors = [:]
+    for name in file.names {
+      let array = try file.array(name)
+      guard let dtype = DType(array.type) else { continue }
+      tensors[name] = try array.rows(0..<array.count).withUnsafeBytes {
+        try Tensor(bytes: $0, shape: array.shape, dtype: dtype).checked()
+      }
+    }
+  }
+
   /// The tensor of a name.
   ///
   /// - Throws: `Problem` naming it if it is not there.

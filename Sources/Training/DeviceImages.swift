@@ -96,8 +96,8 @@ public struct DeviceDataset: Sendable {
   /// - Parameters:
   ///   - dataset: the images.
   ///   - device: where batches are to be.
-  ///   - residentBytes: the most that may be there at a time. Sets that do not fit are read batch by batch; what is trained
-  ///     on is placed first.
+  ///   - residentBytes: the most that may be there at a time. Sets that do not fit are read batch by batch; what
+  ///     is trained on is placed first.
   /// - Throws: `TorchError` if there is no memory for them; `Problem` if they are in a pack that is damaged.
   public init(_ dataset: ImageDataset, on device: Device, residentBytes: Int = .max) throws {
     var left = residentBytes

@@ -55,6 +55,7 @@ import Torch
     let isDone =
       try done(TrainTask.self, train) || done(ResumeTask.self, resume) || done(JoinTask.self, join)
       || done(DismissTask.self, dismiss) || done(EvaluateTask.self, evaluate)
+      || done(OtherDataTask.self, evaluate)
       || done(CaptureTask.self, capture) || done(ForeignCaptureTask.self, capture)
       || done(MeasureTask.self) { try Measurement($0.request) { emit(.note($0)) } }
       || done(EngineTask.self) { _ in try EngineReport() }
@@ -126,6 +127,12 @@ import Torch
       of: RunDirectory.open(task.directory), task.weights, device: task.device, reporting: report
     )
     .evaluate()
+  }
+
+  private static func evaluate(_ task: OtherDataTask) throws -> OtherDataReport? {
+    let run = try RunDirectory.open(task.directory)
+    return try TrainedNetwork(of: run, task.weights, device: task.device, reporting: report)
+      .evaluate(task, reporting: report)
   }
 
   private static func capture(_ task: CaptureTask) throws -> CaptureReport? {

@@ -81,7 +81,7 @@ struct DataCommand: ParsableCommand {
     @Argument(help: "The data set: \(DatasetNames.listed(DatasetNames.all)).")
     var name = "fashion-mnist"
 
-    @Option(name: .long, help: "Where it is; needed for folder and idx.") var path = ""
+    @Option(name: .long, help: "Where it is; needed for folder, idx and arrays.") var path = ""
     @Option(name: .long, help: "For folder: size to scale and crop to; 0: as they are.") var imageSize = 0
     @Flag(name: .long, help: "For folder: go on without images that cannot be decoded.")
     var skipCorrupt = false

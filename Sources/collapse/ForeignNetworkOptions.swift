@@ -22,7 +22,7 @@ struct ForeignNetworkOptions: ParsableArguments {
   @Option(name: .long, help: "\(DatasetNames.listed(DatasetNames.all)).")
   var data: String?
 
-  @Option(name: .customLong("data-path"), help: "Where the images are; needed for folder and idx.")
+  @Option(name: .customLong("data-path"), help: "Where the images are; needed for folder, idx and arrays.")
   var dataPath: String?
 
   @Option(name: .customLong("image-size"), help: "For folder: height and width to scale and crop images to.")

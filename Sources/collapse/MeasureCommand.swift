@@ -13,7 +13,7 @@ struct MeasureCommand: ParsableCommand {
     commandName: "measure",
     abstract: "Measure neural collapse, calibration and the configuration of mixtures on activations.",
     discussion: """
-      Takes a safetensors, npz or npy file with the arrays features (n×d) and labels (n), and, if there \
+      Takes a file of arrays (safetensors, npz, npy, torch.save, HDF5, MATLAB, CSV) with features (n×d) and labels (n), and, if there \
       are any, classifier (C×d), bias (C), logits or probabilities (n×C), test_features, test_labels, \
       test_logits, ood_features, features.LAYER, and for mixtures partner_labels and lambda; or a run, \
       whose capture is such a file. docs/metrics.md defines every number, docs/bring-your-own-network.md shows how to write the file.
@@ -26,7 +26,7 @@ struct MeasureCommand: ParsableCommand {
         collapse measure runs/first --capture all --json
       """)
 
-  @Argument(help: ArgumentHelp("A safetensors, npz or npy file, or a run's directory.", valueName: "file"))
+  @Argument(help: ArgumentHelp("A file of arrays, or a run's directory.", valueName: "file"))
   var source: String
 
   @Option(name: .long, help: "Name of one of the run's captures. Default: all-classes, else activations.")

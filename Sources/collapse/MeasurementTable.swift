@@ -8,7 +8,7 @@ struct MeasurementTable {
   /// The table of a measurement.
   init(_ measurement: Records.Measurement) {
     var lines = [
-      "\(measurement.samples) features of length \(measurement.dimension) in \(measurement.classes) classes, "
+      "\(measurement.counted) in \(measurement.classes) classes, "
         + measurement.file
     ]
     lines += measurement.notes.map { "Note: \($0)." }

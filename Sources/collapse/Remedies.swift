@@ -46,7 +46,13 @@ extension Problem {
       return choices.isEmpty
         ? ["To scale and crop all of them: \(options.imageSize)N"]
         : [options.skipping, "For images of different sizes: \(options.imageSize)N"]
-    case .wrongLayout: return ["Images lie in train/<class>/ and test/<class>/, as JPEG or PNG files."]
+    case .wrongLayout:
+      return ["Images lie in train/<class>/ and test/<class>/, as JPEG or PNG files: docs/formats.md."]
+    case .wrongArrays:
+      return [
+        "Known are train_images, train_labels, test_images, test_labels; x_train, y_train, x_test, y_test; and SVHN's files.",
+        "In Python: np.savez(\"data.npz\", train_images=…, train_labels=…, test_images=…, test_labels=…)",
+      ]
     case .classWithoutImages: return ["Remove the directory if the class is not wanted."]
     case .tooFewImages: return fewerImages
     case .unwritableCache:
@@ -66,8 +72,10 @@ extension Problem {
     case .missingLayer: return ["Its layers are 0 (the image) to \(subject)."]
     case .tooManyClasses: return ["--set capture.class_count=0 captures all of them."]
     case .noClassToken: return ["Networks that have one: \(list)."]
-    case .unreadableWeights:
-      return ["safetensors.torch.save_file(network.state_dict(), \"model.safetensors\") makes such a file."]
+    case .unreadableWeights: return FormatAdvice(self, .weights).lines
+    case .otherFormat: return FormatAdvice(self, .arrays).lines
+    case .otherDataFormat: return FormatAdvice(self, .images).lines
+    case .pickle: return FormatAdvice.trusting
     case .unknownLayout: return ["--module takes any network as a TorchScript module: \(Self.guide)."]
     case .unfitWeights:
       guard case .foreignNetwork = context else { return [] }
@@ -75,8 +83,7 @@ extension Problem {
         "--model names the architecture, --network-classes those that the network knows;",
         "--module takes any other network as a TorchScript module: \(Self.guide).",
       ]
-    case .notTorchScript:
-      return ["torch.jit.trace(network.eval(), images).save(\"net.pt\") makes one: \(Self.guide)."]
+    case .notTorchScript: return FormatAdvice(self, .module).lines
     case .noLinearClassifier:
       return [
         "Return the input of the last linear layer as features; --classifier NAME says which layer that is."
@@ -165,6 +172,11 @@ extension Problem {
     case .lostWorker: return goingOn
     case .noPythonPackage where subject.isEmpty:
       return ["Install Python 3, or set COLLAPSE_PYTHON to one; it needs no packages."]
+    case .noPythonPackage where ["h5py", "scipy", "pyarrow"].contains(subject):
+      return [
+        "In the project's directory: .collapse/venv/bin/python -m pip install \(subject)",
+        "or set COLLAPSE_PYTHON to a Python that has \(subject) (pip install \(subject)).",
+      ]
     case .noPythonPackage:
       return [
         "In the project's directory, scripts/bootstrap installs it;",
@@ -173,7 +185,7 @@ extension Problem {
     case .interrupted: return subject.isEmpty ? [] : ["continue with: collapse resume \(subject)"]
 
     // The message says all that there is to say.
-    case .badSetting, .badAssignment, .badYAML, .outOfRange, .missingFile, .damagedFile, .otherFile, .pickle,
+    case .badSetting, .badAssignment, .badYAML, .outOfRange, .missingFile, .damagedFile, .otherFile,
       .unfitNormalization,
       .unknownNetwork, .unseenLayers, .wrongOutputs, .changedData, .unfitArrays, .undefinedMeasure,
       .engineFailed,
@@ -182,7 +194,7 @@ extension Problem {
     }
   }
 
-  private static let guide = "docs/bring-your-own-network.md"
+  static let guide = "docs/bring-your-own-network.md"
 
   private var list: String { choices.joined(separator: ", ") }
 

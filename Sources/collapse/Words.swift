@@ -59,9 +59,11 @@ extension ProblemCode {
       .locked, .changedConfiguration, .notThreeClasses, .tooManyToResample, .noDevice, .badLauncher,
       .unequalWorkers:
       .usage
-    case .damagedFile, .badRunConfiguration, .otherFile, .newerDocument, .pickle, .malformedData,
+    case .damagedFile, .badRunConfiguration, .otherFile, .otherFormat, .otherDataFormat, .newerDocument,
+      .pickle, .malformedData,
       .wrongChecksum, .wrongDownload,
-      .partialData, .corruptImages, .damagedPack, .unequalImages, .wrongLayout, .classWithoutImages,
+      .partialData, .corruptImages, .damagedPack, .unequalImages, .wrongLayout, .wrongArrays,
+      .classWithoutImages,
       .hostileArchive,
       .unreadableWeights, .unknownLayout, .unfitWeights, .notTorchScript, .wrongOutputs, .noLinearClassifier,
       .notFinite, .damagedMetrics, .changedData, .noState, .unfitState, .remains, .notACapture,

@@ -50,8 +50,19 @@ import Testing
       with zipfile.ZipFile(out + "none.npz", "w") as archive:
           archive.writestr("readme.txt", "no arrays")
       import torch
-      torch.save({"features": torch.zeros(2)}, out + "net.pt")
-      torch.save({"features": torch.zeros(2)}, out + "old.bin", _use_new_zipfile_serialization=False)
+      tree = {"features": torch.tensor(x), "labels": list(range(12)), "epoch": 3, "name": "net",
+              "state_dict": {"fc.weight": torch.tensor(x).bfloat16(), "ids": torch.arange(12).short()},
+              "arrays": x.astype("f4"), "parts": [torch.zeros(2), {"a": torch.ones(1)}], "odd": torch.zeros(1).cfloat()}
+      torch.save(tree, out + "net.pt")
+      torch.save(tree, out + "old.bin", _use_new_zipfile_serialization=False)
+      torch.save(torch.tensor(x).t(), out + "alone.pth.tar")
+      class Evil:
+          def __reduce__(self):
+              return (open, (out + "harm", "w"))
+      torch.save({"features": Evil()}, out + "evil.pt")
+      torch.save({"features": Evil()}, out + "evil-old.pt", _use_new_zipfile_serialization=False)
+      import pickle
+      pickle.dump({"features": Evil()}, open(out + "plain.pkl", "wb"))
       """
     let output = try Tool.run(Python.find(project: project, for: "test"), ["-c", script, directory.path])
     try #require(output.status == 0, "\(output.standardError)")
@@ -140,21 +151,42 @@ import Testing
     #expect(try numbers(open("x.safetensors", "features"), 5..<7) == expected(5..<7))
   }
 
+  /// What torch.save wrote, in both of its formats: tensors, arrays and lists of numbers, by the way to them.
+  @Test(arguments: ["net.pt", "old.bin"]) func readsFilesOfPyTorch(name: String) throws {
+    let file = try ArrayFile(path: directory.file(name))
+    #expect(
+      file.names == [
+        "arrays", "features", "labels", "parts[0]", "parts[1].a", "state_dict.fc.weight", "state_dict.ids",
+      ])
+    #expect(try numbers(file.array("features"), 2..<9) == expected(2..<9))
+    #expect(try numbers(file.array("arrays"), 2..<9) == expected(2..<9))
+    #expect(try file.array("labels").integers() == Array(0..<12))
+    #expect(try file.array("state_dict.ids").integers() == Array(0..<12))
+    let weight = try file.array("state_dict.fc.weight")
+    #expect(weight.type == .bfloat16 && weight.shape == [12, 5])
+    let alone = try ArrayFile(path: directory.file("alone.pth.tar"))
+    #expect(try alone.names == [""] && alone.array("").shape == [5, 12])
+    #expect(try numbers(alone.array(""), 0..<1) == (0..<12).map { Double(5 * $0 - 20) / 4 })
+  }
+
   @Test func refusesWhatItCannotRead() throws {
     let cases: [(String, ProblemCode, String)] = [
       ("complex.npy", .damagedFile, "NumPy's type <c16"), ("text.npy", .damagedFile, "NumPy's type <U1"),
       ("struct.npy", .damagedFile, "is a structured array"),
-      ("objects.npy", .damagedFile, "NumPy's type |O"), ("net.pt", .pickle, "is a pickle of PyTorch"),
-      ("old.bin", .pickle, "is a pickle of PyTorch"), ("none.npz", .damagedFile, "without npy arrays"),
+      ("objects.npy", .damagedFile, "NumPy's type |O"), ("none.npz", .otherFormat, "is a zip archive"),
+      ("evil.pt", .pickle, "refuses that with weights_only=True"),
+      ("evil-old.pt", .pickle, "refuses that with weights_only=True"),
+      ("plain.pkl", .otherFormat, "is a pickle of Python, which may run any code"),
       ("missing.npy", .missingFile, "there is no such file"),
     ]
     for (name, code, message) in cases {
       #expect { try open(name) } throws: { isProblem($0, code, directory.file(name), message) }
     }
+    #expect(!FileManager.default.fileExists(atPath: directory.file("harm")))
     #expect { try ArrayFile(path: directory.path) } throws: { isProblem($0, .otherFile, "is a directory") }
     try directory.write(Array("neither".utf8), to: "other.npy")
     #expect { try open("other.npy") } throws: {
-      isProblem($0, .damagedFile, "npz and npy can be read, too")
+      isProblem($0, .otherFormat, "other.npy is a text")
     }
   }
 

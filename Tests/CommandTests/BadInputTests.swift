@@ -79,6 +79,15 @@ import Testing
       try run(arguments, ["COLLAPSE_DATA": directory.path])
         .expectFailure(65, ["train-images-idx3-ubyte: its content has SHA-256", "expected c59f468a2f672dc8"])
     }
+    // Where torchvision puts them.
+    let root = directory.file("root/FashionMNIST/raw")
+    try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+    for name in ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"] {
+      try FileManager.default.copyItem(
+        atPath: directory.file("\(name)-ubyte"), toPath: "\(root)/\(name)-ubyte")
+    }
+    try run(["data", "verify"], ["COLLAPSE_DATA": directory.file("root")])
+      .expectFailure(65, ["FashionMNIST/raw/train-images-idx3-ubyte: its content has SHA-256"])
   }
 
   @Test func placesThatAreNotThere() throws {

@@ -84,14 +84,28 @@ import Testing
       save_file({"layer1.0.shortcut.0.weight": torch.zeros(1), **state}, "raw-shortcut.safetensors")
       save_file({k: v for k, v in state.items() if "fc" not in k}, "headless.safetensors")
       torch.save(state, "state.pt")
+      torch.save({"epoch": 3, "state_dict": {"model.module." + k: v for k, v in state.items()},
+                  "optimizer": {"state": {0: torch.zeros(2)}}}, "checkpoint.ckpt")
+      torch.save({"model": {k.replace("fc.", "linear."): v for k, v in state.items()}}, "state.pth.tar",
+                 _use_new_zipfile_serialization=False)
+      unused = {"ids": torch.arange(3).to(torch.uint64), "small": torch.zeros(2).to(torch.float8_e5m2)}
+      save_file({**{"net." + k: v for k, v in state.items()}, **unused}, "beside.safetensors")
+      np.savez("state.npz", **{k: v.numpy() for k, v in state.items()})
+      class Asking:
+          def __reduce__(self): return (print, ("run",))
+      torch.save({"state_dict": state, "args": Asking()}, "asking.pt")
+      save_file({"a.b": torch.zeros(2), "a.c": torch.zeros(2), "d": torch.zeros(1)}, "odd.safetensors")
       """)
     for (weights, model, outputs) in [
-      ("ours", "wrn-16-2", "wide"), ("wrapped", "wrn-16-2", "wide"), ("zagoruyko", "wrn-16-2", "wide"),
-      ("vit", "vit-ti-4", "vit"),
+      ("ours.safetensors", "wrn-16-2", "wide"), ("wrapped.safetensors", "wrn-16-2", "wide"),
+      ("zagoruyko.safetensors", "wrn-16-2", "wide"), ("vit.safetensors", "vit-ti-4", "vit"),
+      ("state.pt", "wrn-16-2", "wide"), ("checkpoint.ckpt", "wrn-16-2", "wide"),
+      ("state.pth.tar", "wrn-16-2", "wide"), ("beside.safetensors", "wrn-16-2", "wide"),
+      ("state.npz", "wrn-16-2", "wide"),
     ] {
       let made = try ProgramRunner.run(
         [
-          "capture", "--weights", "\(weights).safetensors", "--model", model, "--plain", "--layers", "--out",
+          "capture", "--weights", weights, "--model", model, "--plain", "--layers", "--out",
           "\(weights).out",
         ]
           + Self.data, in: directory.path)
@@ -101,7 +115,7 @@ import Testing
       #expect(found.features < 1e-5 && found.logits < 1e-5, "\(weights): \(found)")
     }
     // What was captured can be measured as it is, layer by layer.
-    let measured = try run("measure", "ours.out", "--json")
+    let measured = try run("measure", "ours.safetensors.out", "--json")
     let numbers = try #require(measured.json, "\(measured.errors)")
     #expect((numbers["layers"] as? [[String: Any]])?.map { $0["dimension"] as? Int } == [32, 64, 128])
     #expect((numbers["test"] as? [String: Any])?["calibration"] != nil)
@@ -115,7 +129,9 @@ import Testing
     try fails("ours.safetensors", "wrn-28-2", 65, ["does not fit wrn-28-2", "expected shape", "--module"])
     try fails("raw-shortcut.safetensors", "wrn-16-2", 65, ["layer1.0.shortcut.0.weight", "--module"])
     try fails("headless.safetensors", "wrn-16-2", 65, ["fc.", "found no such tensor"])
-    try fails("state.pt", "wrn-16-2", 65, ["state.pt", "save_file"])
+    try fails("asking.pt", "wrn-16-2", 65, ["asking.pt asks for", "weights_only=True"])
+    try fails(
+      "odd.safetensors", "wrn-16-2", 65, ["conv1.weight: expected shape", "It holds a.b [2], a.c [2], d [1]"])
     try fails("none.safetensors", "wrn-16-2", 66, ["none.safetensors does not exist"])
     try fails("ours.safetensors", "wrn", 64, ["no model \"wrn\""])
     #expect(!FileManager.default.fileExists(atPath: directory.file("x.out")))
@@ -248,7 +264,7 @@ import Testing
     try fails(["run", "--module", "m.pt"], ["a run has its own network"])
     try fails(
       weights + ["--model", "wrn-10-1", "-o", "x", "--name", "a"] + Self.data, ["--out names the file"])
-    try fails(weights + ["--model", "wrn-10-1", "-o", "x"] + Self.data, ["too short"], 65)
+    try fails(weights + ["--model", "wrn-10-1", "-o", "x"] + Self.data, ["w.safetensors is of no kind"], 65)
     try fails(
       weights + [
         "--model", "wrn-10-1", "-o", "x", "--data", "idx", "--data-path", ".", "--mean", "1,2",

@@ -1,3 +1,4 @@
+import Arrays
 import Experiment
 import Problems
 import SystemTools
@@ -9,8 +10,10 @@ import Testing
 @Suite struct WordsTests {
   /// What users are told of each code, with and without choices, wherever it may be said.
   static func failures(_ subjects: String...) -> [(code: ProblemCode, failure: Failure)] {
-    ProblemCode.allCases.flatMap { code in
-      [[], ["one"], ["one", "two"], ["bf16"]].flatMap { choices in
+    let kinds = FileKind.allCases.map { [$0.rawValue] }
+    let ofKinds: [ProblemCode] = [.otherFormat, .otherDataFormat, .unreadableWeights, .notTorchScript]
+    return ProblemCode.allCases.flatMap { code in
+      ([[], ["one"], ["one", "two"], ["bf16"]] + (ofKinds.contains(code) ? kinds : [])).flatMap { choices in
         subjects.flatMap { subject in
           [ProblemContext.run, .foreignNetwork, .measurement(.init(file: "f.npz"))].map {
             (code, Failure(Problem(code, subject, "It is so", choices: choices), in: $0))

@@ -230,7 +230,7 @@ import Testing
   /// Every choice that has a name is refused with all of them.
   @Test(arguments: [
     ("precision=fp", "auto, fp32, bf16"),
-    ("data.dataset=mnist", "fashion-mnist, cifar10, cifar100, folder, idx"),
+    ("data.dataset=mnist", "fashion-mnist, cifar10, cifar100, folder, idx, arrays"),
     ("schedule.kind=steps", "constant, step, cosine"), ("capture.statistics=run", "batch, running"),
   ]) func namedChoices(assignment: String, names: String) {
     #expect { try Self.load("", assignment) } throws: {

@@ -47,8 +47,8 @@ import Torch
       "features has shape [24]; rows of numbers are needed"
     ),
     (
-      { $0["features"] = Tensor([Int](repeating: 1, count: 72), shape: [24, 3]) }, .unfitArrays,
-      "features is int64"
+      { $0["features"] = Tensor([Int](repeating: 1, count: 72), shape: [24, 3]) }, .otherLogits,
+      "its logits are not features·Wᵀ"
     ),
     ({ $0["features"] = Tensor.full([24, 3], .nan) }, .unfitArrays, "features row 0, column 0 is nan"),
     ({ $0["features"] = Tensor.ones([24, 3]) * 2 }, .otherLogits, "its logits are not features·Wᵀ"),
@@ -103,7 +103,7 @@ import Torch
     }
     try directory.write(Array("neither".utf8), to: "text")
     #expect { try Measurement(MeasureRequest(file: directory.file("text"))) } throws: {
-      isProblem($0, .damagedFile, "npz and npy can be read, too).")
+      isProblem($0, .otherFormat, "text is a text.")
     }
     #expect { try Measurement(MeasureRequest(file: directory.path)) } throws: {
       isProblem($0, .otherFile, "is a directory.")

@@ -128,8 +128,12 @@ import Torch
     #expect(entries.first?.name == "conv1.weight" && entries.last?.name == "fc.bias")
   }
 
-  /// A state dictionary as torchvision saves it, and as wrappers do.
-  @Test(arguments: ["", "module.", "_orig_mod."]) func stateDictionaries(wrapper: String) throws {
+  /// A state dictionary as torchvision saves it, and as wrappers, checkpoints and training programs do.
+  @Test(arguments: [
+    "", "module.", "_orig_mod.", "_orig_mod.module.", "model._orig_mod.", "model.module.", "net.",
+    "state_dict.model._orig_mod.", "student.encoder.",
+  ])
+  func stateDictionaries(wrapper: String) throws {
     let reference = Self.file.networks[0]
     var tensors: [String: Tensor] = [:]
     for (name, shape) in reference.shapes {
@@ -139,14 +143,56 @@ import Torch
         7
       ])
     }
+    if !wrapper.isEmpty {
+      // What stands beside a network: counts of metrics, an optimiser's moments.
+      tensors["accuracy.tp"] = .zeros([10])
+      tensors["optimizer.state.0.exp_avg"] = .zeros([64, 3, 3, 3])
+    }
     let model = try reference.make()
-    try model.variables.load(WeightLayouts.ours(tensors))
+    func load() throws {
+      let found = try WeightLayouts.find(tensors, shapes: model.variables.shapes)
+      #expect(found.prefix == wrapper)
+      try model.variables.load(found.tensors)
+    }
+    try load()
     #expect(
       try model.variables.snapshot()["layer2.0.downsample.1.running_var"]?.array(Float.self).first == 0.5)
     // Weights for larger images are told apart.
     tensors[wrapper + "conv1.weight"] = .zeros([64, 3, 7, 7])
-    #expect { try model.variables.load(WeightLayouts.ours(tensors)) } throws: {
+    #expect { try load() } throws: {
       "\($0)".contains("conv1.weight: expected shape [64, 3, 3, 3], found [64, 3, 7, 7]")
+    }
+  }
+
+  /// A last layer of another name, in the network or beside its backbone; weights that are averaged beside them.
+  @Test(arguments: ["linear", "classifier", "head"], ["", "backbone."])
+  func otherHeads(head: String, prefix: String) throws {
+    let reference = Self.file.networks[0]
+    var tensors: [String: Tensor] = [:]
+    for (name, shape) in reference.shapes {
+      let isHead = name.hasPrefix("fc.")
+      tensors[isHead ? head + name.dropFirst(2) : prefix + name] = .full(shape, isHead ? 0.25 : 0.5)
+    }
+    let model = try reference.make()
+    try model.variables.load(WeightLayouts.find(tensors, shapes: model.variables.shapes).tensors)
+    #expect(try model.variables.snapshot()["fc.weight"]?.array(Float.self).first == 0.25)
+  }
+
+  /// Of two networks in one file it takes those that are trained, not their averages, or none.
+  @Test func severalNetworks() throws {
+    let reference = Self.file.networks[0]
+    let model = try reference.make()
+    func find(_ prefixes: [String]) throws -> String {
+      var tensors: [String: Tensor] = [:]
+      for prefix in prefixes {
+        for (name, shape) in reference.shapes { tensors[prefix + name] = .zeros(shape) }
+      }
+      return try WeightLayouts.find(tensors, shapes: model.variables.shapes).prefix
+    }
+    #expect(try find(["state_dict.", "state_dict_ema."]) == "state_dict.")
+    #expect(try find(["model_ema.module."]) == "model_ema.module.")
+    #expect { try find(["student.", "teacher."]) } throws: {
+      ($0 as? Problem)?.code == .unknownLayout && "\($0)".contains("below student. and teacher.")
     }
   }
 
