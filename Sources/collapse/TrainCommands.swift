@@ -14,7 +14,7 @@ struct RunOptions: ParsableArguments {
   @Option(name: .long, help: "Seed of every random number of the run.")
   var seed: Int?
 
-  @Option(name: .long, help: "Directory for the run; it must not exist. Default: runs/NAME.")
+  @Option(name: .long, help: "Directory for the run; new, or empty. Default: runs/NAME.")
   var out: String?
 
   @OptionGroup var output: JSONOption

@@ -5,7 +5,7 @@ check_input() {
   expect_differences
   expect_senseless_worlds
   train taken
-  mkdir "$work/taken"
+  mkdir "$work/taken" && echo mine >"$work/taken/notes.txt"
   new_port
   begin_worker exists 0 2 "${command[@]}"
   begin_worker exists 1 2 "${command[@]}"
