@@ -9,17 +9,15 @@ private enum Ops {
 ///
 /// So the gradients of parts of a batch can be added, and exchanged between processes, all at once.
 public struct GradientVector {
+  private let variables: Variables
   private let tensors: [Tensor]
   private let places: TensorPlaces
-  private let copies: WorkingCopies
-  private let device: Device
 
   /// The gradients of a network.
   public init(_ variables: Variables) {
+    self.variables = variables
     tensors = variables.parameters
     places = TensorPlaces(tensors)
-    copies = variables.copies
-    device = variables.device
   }
 
   /// Number of elements.
@@ -34,16 +32,15 @@ public struct GradientVector {
   public func taken(_ dtype: DType = .float32, length: Int? = nil) throws -> Tensor {
     try withoutGradients {
       let gradients = try tensors.enumerated().map { index, tensor in
-        guard let gradient = tensor.gradient ?? copies.copy(of: tensor)?.gradient else {
+        guard let gradient = tensor.gradient ?? variables.copies.copy(of: tensor)?.gradient else {
           throw TorchError(
             operation: "gradients", arguments: ["\(index)"], reason: "a parameter has no gradient")
         }
         return gradient
       }
-      let vector = try Tensor.zeros([length ?? count], dtype: dtype, device: device).checked()
+      let vector = try Tensor.zeros([length ?? count], dtype: dtype, device: variables.device).checked()
       try Ops.copyEach.run(.tensors(places.views(of: vector)), .tensors(gradients))
-      copies.removeGradients()
-      for tensor in tensors { try tensor.setGradient(nil) }
+      try variables.discardGradients()
       return vector
     }
   }

@@ -14,11 +14,14 @@ extension Team {
   /// Tells the others that this process has failed, and why, and gives them time to hear it.
   public func fail(_ problem: Problem) {
     // Whoever has heard of another's failure has none of its own to tell.
-    guard problem.code != .lostWorker, (try? store.has("failure")) == false else { return }
+    guard problem.code != .lostWorker else { return }
     let failed = Failed(rank: world.rank, host: HostAddress.name, problem: problem)
-    guard let data = try? JSONEncoder().encode(failed), (try? store.set("failure", data)) != nil else {
-      return
+    let isTold = ask { [store] in
+      guard try !store.has("failure") else { return false }
+      try store.set("failure", JSONEncoder().encode(failed))
+      return true
     }
+    guard isTold == true else { return }
     if world.isLeader, !world.hasAgentStore { Thread.sleep(forTimeInterval: 2 * Self.interval) }
   }
 

@@ -117,12 +117,10 @@ public final class StepInputs {
 
   /// How the step's images are mixed; nil for a step that mixes nothing.
   var mixing: PlacedMixing? {
-    guard shape.isMixed else { return nil }
-    func own(_ tensor: Tensor, _ dimension: Int = 0) -> Tensor {
-      rows == batchSize ? tensor : tensor.narrowed(0..<rows, dimension: dimension)
-    }
+    guard let whole = wholeMixing, rows < batchSize else { return wholeMixing }
     return PlacedMixing(
-      lambdas: own(lambdas), partners: own(partners), boxes: shape.isCut ? own(boxes, 1) : nil)
+      lambdas: whole.lambdas.narrowed(0..<rows), partners: whole.partners.narrowed(0..<rows),
+      boxes: whole.boxes?.narrowed(0..<rows, dimension: 1))
   }
 
   /// The same as kernels read it, which skip what is of partners alone.
