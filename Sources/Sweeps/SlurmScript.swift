@@ -116,10 +116,10 @@ struct SlurmScript {
     say() { echo "slurm: $(date +%FT%T) cell $cell, task $task, ${SLURMD_NODENAME:-$(uname -n)}: $*"; }
     requeue() {
       [ -z "$stopped" ] || exit 130
+      # Said before, since Slurm ends this script, and what it has started, as soon as it is asked.
+      say "asks Slurm to put it back into the queue"
       for pause in 1 5 15; do
         if scontrol requeue "$task"; then
-          say "put back into the queue"
-          # Slurm ends this script before it starts it again.
           trap - USR1 USR2 TERM
           [ -n "$stopped" ] || sleep 600
           exit \(requeueStatus)

@@ -178,10 +178,12 @@ import Testing
     expectRequeue(script, tries: 3)
   }
 
-  /// Slurm may end the script before it has begun to wait for that.
-  @Test func endedWhileItAsks() throws {
-    let script = try start("exit 75", scontrol: "kill -TERM $PPID; exit 0")
-    #expect(end(script) == .status(75) && text("slurm") == "requeue 12_3\n")
+  /// Slurm may end the script before it has begun to wait for that, and what asks it too; the log says why all the same.
+  @Test(arguments: [("exit 0", 75), ("kill -TERM $$", 130)] as [(String, Int32)])
+  func endedWhileItAsks(_ answer: String, _ status: Int32) throws {
+    let script = try start("exit 75", scontrol: "kill -TERM $PPID; \(answer)")
+    #expect(end(script) == .status(status) && text("slurm") == "requeue 12_3\n")
+    #expect(String(decoding: script.keptOutput().output, as: UTF8.self).contains("asks Slurm to put it back"))
   }
 
   @Test func requeueIsRefused() throws {
