@@ -45,7 +45,7 @@ let package = Package(
     module("Randomness"),
     module("Theory", ["Problems", "Randomness"]),
     module("Arrays", ["Problems", "SystemTools"]),
-    module("Records", ["Problems", "SystemTools"]),
+    module("Records", ["Arrays", "Problems", "SystemTools"]),
     module("TensorBoard"),
     module("Datasets", ["Arrays", "Problems", "Randomness", "SystemTools"]),
     .target(

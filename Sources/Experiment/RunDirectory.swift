@@ -1,4 +1,3 @@
-import Arrays
 import Foundation
 import Problems
 import Records
@@ -151,7 +150,21 @@ public struct RunDirectory: Sendable {
   }
 
   /// The configuration that the run was made with.
-  public func loadConfiguration() throws -> Configuration {
+  ///
+  /// - Parameter isCompared: whether it must be that of the run's manifest, where there is one. Where the run is
+  ///   computed and where its data lie may have been changed.
+  /// - Throws: `Problem` if it cannot be read, or is not the one that the run began with.
+  public func loadConfiguration(isCompared: Bool = true) throws -> Configuration {
+    let found = try readConfiguration()
+    guard isCompared, let identity = Manifest(in: path)?.identity, try identity != found.identity else {
+      return found
+    }
+    throw Problem(
+      .changedConfiguration, configuration,
+      "\(configuration) was changed: it is not the configuration that the run began with.")
+  }
+
+  private func readConfiguration() throws -> Configuration {
     do {
       let text = try String(contentsOfFile: configuration, encoding: .utf8)
       return try Configuration([.init(text: text, name: configuration)])
@@ -163,45 +176,30 @@ public struct RunDirectory: Sendable {
     }
   }
 
-  /// Adds a row to the metrics.
+  /// The rows of the metrics so far, as ``MetricsFile`` reads them.
   ///
-  /// - Throws: `Problem` if it cannot be written whole.
-  public func append(_ row: MetricRow) throws {
-    try Self.append(JSONEncoder.collapse.encode(row) + Data("\n".utf8), to: metrics)
-  }
-
-  /// The rows of the metrics so far; one that is still being written, or was cut short, is left out.
-  ///
-  /// - Throws: `Problem` naming the line that is no row.
+  /// - Throws: `Problem` naming the line that is not as it was written, or if a finished run lacks rows.
   public func metricRows() throws -> [MetricRow] {
-    guard let data = FileManager.default.contents(atPath: metrics) else { return [] }
-    let whole = data.prefix((data.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1)
-    return try String(decoding: whole, as: UTF8.self).split(separator: "\n").enumerated().map { index, line in
-      do {
-        return try JSONDecoder.collapse.decode(MetricRow.self, from: Data(line.utf8))
-      } catch {
-        throw Problem(
-          .damagedMetrics, configuration,
-          "\(metrics):\(index + 1) is not a row of metrics: the file was damaged or edited.")
-      }
-    }
+    let rows = try MetricsFile(self).rows()
+    try checkEnd(rows.last)
+    return rows
   }
 
-  /// A number that other rows of the first epochs would change.
+  /// The last of them; nil before the end of the first epoch.
   ///
-  /// - Throws: `Problem` for a line that is whole and no row.
-  public func metricsFingerprint(throughEpoch epoch: Int) throws -> String {
-    let rows = try metricRows().filter { $0.epoch <= epoch }
-    return try "\(rows.reduce(Fingerprint()) { $0.adding(try JSONEncoder.collapse.text($1)) }.value)"
+  /// - Throws: as ``metricRows()``.
+  public func lastMetricRow() throws -> MetricRow? {
+    let last = try MetricsFile(self).last()
+    try checkEnd(last)
+    return last
   }
 
-  /// Drops the rows of later epochs, which a resumed run makes again, and a last line that was cut short.
-  ///
-  /// - Throws: `Problem` for a line that is whole and no row: it was damaged, and nothing is changed.
-  public func keepMetrics(throughEpoch epoch: Int) throws {
-    guard FileManager.default.fileExists(atPath: metrics) else { return }
-    let kept = try metricRows().filter { $0.epoch <= epoch }
-    try Self.write(kept.map { try JSONEncoder.collapse.text($0) + "\n" }.joined(), to: metrics)
+  /// Rows that are gone from the end leave no other trace.
+  private func checkEnd(_ last: MetricRow?) throws {
+    guard let summary = RunSummary(in: path), (last?.epoch ?? 0) < summary.epochs else { return }
+    throw Problem(
+      .damagedMetrics, configuration,
+      "\(metrics) ends with epoch \(last?.epoch ?? 0), where the run has made \(summary.epochs).")
   }
 
   /// Adds bytes to the end of a file.

@@ -21,10 +21,15 @@ extension Document {
   /// Reads a document from JSON.
   ///
   /// - Parameters:
-  ///   - json: the document.
+  ///   - json: the document; one that was written as a file has a seal, with which it is compared.
   ///   - place: where it is from, for messages.
-  /// - Throws: `Problem` if it is another, damaged, or of a later version.
+  /// - Throws: `Problem` if it is another, damaged, changed since it was written, or of a later version.
   public init(json: Data, from place: String) throws {
+    if seal.check(json) == .damaged {
+      throw Problem(
+        .damagedFile, place,
+        "\(place) is not as it was written: \(Self.kind) with other contents than its seal is of.")
+    }
     let decoder = JSONDecoder.collapse
     guard let found = try? decoder.decode(FoundVersion.self, from: json) else {
       throw Problem(.otherFile, place, "\(place) is not \(Self.kind).")
@@ -55,30 +60,43 @@ extension Document {
 
   /// Reads the document of a directory.
   ///
-  /// - Returns: nil where there is none, or a damaged one, which may be made again.
-  /// - Throws: `Problem` if it is of a later version.
+  /// - Returns: nil where there is none.
+  /// - Throws: as ``init(path:)``.
   public static func found(in directory: String) throws -> Self? {
     do {
       return try Self(path: "\(directory)/\(fileName)")
-    } catch let problem as Problem where problem.code == .newerDocument {
-      throw problem
-    } catch {
+    } catch let problem as Problem where problem.code == .missingFile {
       return nil
     }
   }
 
-  /// Reads the document of a directory, to show it; nil where there is none that can be read, be it of a later
-  /// version.
+  /// Reads the document of a directory, for who can make it again.
+  ///
+  /// - Returns: nil where there is none, or a damaged one.
+  /// - Throws: `Problem` if it is of a later version.
+  public static func whole(in directory: String) throws -> Self? {
+    do {
+      return try found(in: directory)
+    } catch let problem as Problem where problem.code != .newerDocument {
+      return nil
+    }
+  }
+
+  /// Reads the document of a directory, to show how far something is; nil where there is none that can be read, be it
+  /// of a later version.
   public init?(in directory: String) {
     guard let document = try? Self.found(in: directory) else { return nil }
     self = document
   }
 
-  /// Writes the document into a directory, whole or not at all.
+  /// Writes the document into a directory, whole or not at all, with a seal that shows later damage.
   ///
   /// - Throws: `FileError`.
   public func write(to directory: String) throws {
-    try Files.write([Data((json() + "\n").utf8)], to: "\(directory)/\(Self.fileName)")
+    let text = try JSONEncoder.collapsePretty.text(Versioned(document: self, isSealed: true)) + "\n"
+    var bytes = Data(text.utf8)
+    _ = seal.put(into: &bytes)
+    try Files.write([bytes], to: "\(directory)/\(Self.fileName)")
   }
 }
 
@@ -98,19 +116,24 @@ extension DecodingError {
   }
 }
 
+/// A key of the whole document: those within it stand further in, and no text has an end of line.
+private let seal = TextSeal(after: "\n  \"seal\" : \"")
+
 private struct FoundVersion: Decodable {
   let schemaVersion: Int?
 }
 
-/// A document with its version beside its own keys.
+/// A document with its version beside its own keys, and a place for its seal in a file.
 private struct Versioned<Content: Document>: Encodable {
   let document: Content
+  var isSealed = false
 
-  private enum CodingKeys: String, CodingKey { case schemaVersion }
+  private enum CodingKeys: String, CodingKey { case schemaVersion, seal }
 
   func encode(to encoder: any Encoder) throws {
     try document.encode(to: encoder)
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(Content.version, forKey: .schemaVersion)
+    if isSealed { try container.encode(TextSeal.placeholder, forKey: .seal) }
   }
 }

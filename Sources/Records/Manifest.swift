@@ -101,6 +101,8 @@ public struct Manifest: Document {
   public var device: String
   public var precision: String
   public var threads: Int
+  /// Of the configuration; nil in manifests of older versions.
+  public var identity: String?
   /// The configuration's seed, from which all streams follow.
   public var seed: Int
   public var model: String
@@ -125,12 +127,14 @@ public struct Manifest: Document {
   ///   - libtorch: the versions compiled against and loaded.
   ///   - machine: the computer.
   ///   - computing: where and how it computes.
+  ///   - identity: of the configuration.
   ///   - seed: of the configuration.
   ///   - network: what is trained.
   ///   - data: what it is trained on.
   public init(
     version: String, gitCommit: String?, libtorch: (compiled: String, loaded: String?), machine: Machine,
-    computing: (device: String, precision: String, threads: Int), seed: Int, network: Network, data: Data
+    computing: (device: String, precision: String, threads: Int), identity: String? = nil, seed: Int,
+    network: Network, data: Data
   ) {
     self.version = version
     self.gitCommit = gitCommit
@@ -138,6 +142,7 @@ public struct Manifest: Document {
     (libtorchCompiled, libtorchLoaded) = libtorch
     self.machine = machine
     (device, precision, threads) = computing
+    self.identity = identity
     self.seed = seed
     (model, modelTitle, parameterCount) = (network.name, network.title, network.parameterCount)
     (dataset, dataOrigin) = (data.name, data.origin)

@@ -16,15 +16,15 @@ struct RunReport: Sendable {
 
   /// Reads what a run's directory has.
   ///
-  /// - Throws: `Problem` for a configuration that cannot be read.
+  /// - Throws: `Problem` for a file that cannot be read, or is not as it was written.
   init(_ run: RunDirectory) throws {
     self.run = run
     name = URL(fileURLWithPath: run.path).lastPathComponent
     configuration = try run.loadConfiguration()
-    manifest = Manifest(in: run.path)
-    summary = RunSummary(in: run.path)
-    evaluation = Evaluation(in: run.path)
-    mixtures = Records.Measurement(in: run.path)?.mixtures
+    manifest = try .found(in: run.path)
+    summary = try .found(in: run.path)
+    evaluation = try .found(in: run.path)
+    mixtures = try Records.Measurement.found(in: run.path)?.mixtures
   }
 
   /// Where the run is.

@@ -156,7 +156,7 @@ public struct Reproduction: Sendable {
         open.append(run)
         continue
       }
-      let row = try run.directory.metricRows().last
+      let row = try run.directory.lastMetricRow()
       let accuracy = (sweep.usesValidation ? row?.validationAccuracy : row?.testAccuracy) ?? -1
       if accuracy > best?.accuracy ?? -2 { best = (accuracy, assignments) }
     }

@@ -57,7 +57,7 @@ struct Checkpoint {
       "loss_sum_bits": "\(lossSum.bitPattern)", "configuration": origin.configuration,
       "data_fingerprint": "\(origin.data)",
     ]
-    metadata["metrics_fingerprint"] = try run.metricsFingerprint(throughEpoch: epoch)
+    metadata["metrics_fingerprint"] = metrics
     try Self.writing(to: run) {
       // The state last: what it says is done is then there whole.
       try TensorArchive(weights, metadata: ["format": "pt", "epoch": "\(epoch)"])

@@ -6,14 +6,16 @@ import Torch
 
 extension Manifest {
   /// The manifest of a run that is about to start.
-  init(_ setup: Setup) {
+  ///
+  /// - Throws: an error if the configuration cannot be written.
+  init(_ setup: Setup) throws {
     let configuration = setup.configuration
     let source = setup.dataset.source
     self.init(
       version: collapseVersion, gitCommit: Self.sourceCommit(),
       libtorch: (Engine.compiledVersion, Engine.loadedVersion), machine: .current,
       computing: (configuration.device, configuration.precision.rawValue, configuration.threads),
-      seed: configuration.seed,
+      identity: try configuration.identity, seed: configuration.seed,
       network: Network(
         name: configuration.model.name, title: setup.title,
         parameterCount: setup.network.model.variables.parameterCount),
@@ -27,7 +29,7 @@ extension Manifest {
   ///
   /// - Throws: `Problem` if that manifest is of a later version; `FileError`.
   mutating func begin(_ command: [String], workers: Int?, in run: RunDirectory) throws {
-    if let before = try Manifest.found(in: run.path) {
+    if let before = try Manifest.whole(in: run.path) {
       stretches = before.stretches
       // One that was killed has no end; the last checkpoint is the last that is known of it.
       let state = run.states.first.flatMap {

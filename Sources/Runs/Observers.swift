@@ -51,11 +51,13 @@ final class CollapseObserver: Observer {
 
 /// Appends every row to `metrics.jsonl`.
 final class MetricsObserver: Observer {
-  private let run: RunDirectory
+  /// As it is in the run's directory.
+  private(set) var file: MetricsFile
 
-  init(_ run: RunDirectory) { self.run = run }
+  /// - Throws: `Problem` if the rows so far are damaged.
+  init(_ run: RunDirectory) throws { file = try MetricsFile(run) }
 
-  func didFinishEpoch(_ row: MetricRow, _: TrainingLoop) throws { try run.append(row) }
+  func didFinishEpoch(_ row: MetricRow, _: TrainingLoop) throws { try file.append(row) }
 }
 
 /// Keeps the weights of the epoch with the highest accuracy.
@@ -100,11 +102,13 @@ final class CheckpointObserver: Observer {
   private let origin: Checkpoint.Origin
   private let options: Configuration.Checkpoint
   private let epochs: Int
+  private let metrics: MetricsObserver
   private var last = ContinuousClock.now
 
-  init(_ setup: Setup, _ run: RunDirectory, _ origin: Checkpoint.Origin) {
+  init(_ setup: Setup, _ run: RunDirectory, _ origin: Checkpoint.Origin, _ metrics: MetricsObserver) {
     self.run = run
     self.origin = origin
+    self.metrics = metrics
     options = setup.configuration.checkpoint
     epochs = setup.configuration.epochs
   }
@@ -126,8 +130,9 @@ final class CheckpointObserver: Observer {
   private func write(_ loop: TrainingLoop) throws {
     // The sum first: that reads the losses, and a bad one must leave no state behind.
     let sum = try loop.lossSum()
-    try Checkpoint(epoch: loop.position.epoch, step: loop.position.step, lossSum: sum)
-      .write(loop.step.network, loop.step.optimizer, origin, totalSteps: loop.stepsDone, to: run)
+    try Checkpoint(
+      epoch: loop.position.epoch, step: loop.position.step, lossSum: sum, metrics: metrics.file.fingerprint
+    ).write(loop.step.network, loop.step.optimizer, origin, totalSteps: loop.stepsDone, to: run)
     last = .now
   }
 }

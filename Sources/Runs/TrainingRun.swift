@@ -70,7 +70,8 @@ public struct TrainingRun {
     report: @escaping (WorkerEvent) -> Void
   ) throws -> RunSummary? {
     let lock = try RunLock(run)
-    let configuration = try run.loadConfiguration()
+    // A state says better what was changed.
+    let configuration = try run.loadConfiguration(isCompared: run.states.isEmpty)
     try team?.assign(.init(configuration: configuration))
     let setup = try Setup(configuration, team: team) { report(.working($0, $1)) }
     return try TrainingRun(setup, run, lock, report).work(command, shouldStop, isResumed: true)
@@ -86,7 +87,7 @@ public struct TrainingRun {
     let position = (checkpoint?.position ?? .init(), checkpoint?.lossSum ?? 0)
     _ = try setup.shares?.hand(stepper.step, from: position)
 
-    var manifest = Manifest(setup)
+    var manifest = try Manifest(setup)
     try manifest.begin(command, workers: setup.shares?.group.size, in: run)
     let events = TensorBoardObserver(
       run, setup.configuration, from: manifest.stretches.count > 1 ? checkpoint?.stepsDone(planner) ?? 0 : nil
@@ -121,14 +122,15 @@ public struct TrainingRun {
   private func observers(_ events: TensorBoardObserver, _ origin: Checkpoint.Origin) throws -> [any Observer]
   {
     let measuring: [(any Observer)?] = [EvaluationObserver(setup), try CollapseObserver(setup)]
+    let metrics = try MetricsObserver(run)
     return try measuring.compactMap { $0 } + [
       LockObserver(lock, run),
-      MetricsObserver(run),
+      metrics,
       events,
       BestWeightsObserver(run),
       // Before the checkpoint, so that a run killed in between makes them again.
       CaptureObserver(setup, run),
-      CheckpointObserver(setup, run, origin),
+      CheckpointObserver(setup, run, origin, metrics),
       ProgressObserver(report: report),
     ]
   }
@@ -142,12 +144,13 @@ public struct TrainingRun {
       steps: planner.stepsPerEpoch, every: setup.configuration.checkpoint.everyEpochs,
       note: { report(.note($0)) })
     let epoch = checkpoint?.epoch ?? 0
-    if let metrics = checkpoint?.metrics, try metrics != run.metricsFingerprint(throughEpoch: epoch) {
+    var metrics = try MetricsFile(run)
+    if let known = checkpoint?.metrics, try known != metrics.fingerprint(throughEpoch: epoch) {
       throw Problem(
         .damagedMetrics, run.configuration,
         "\(run.metrics): the rows through epoch \(epoch) are not those that the run has written.")
     }
-    try run.keepMetrics(throughEpoch: epoch)
+    try metrics.keep(throughEpoch: epoch)
     return checkpoint
   }
 
@@ -187,7 +190,7 @@ public struct TrainingRun {
       sampling.sameClassShare = max(sampling.sameClassShare, 1.0 / 3)
       complete = try capture(sampling, "all-classes")
     }
-    guard let last = try run.metricRows().last, let accuracy = last.testAccuracy else {
+    guard let last = try MetricsFile(run).last(), let accuracy = last.testAccuracy else {
       throw Problem(.internalError, run.metrics, "\(run.metrics) has no row for the last epoch.")
     }
     let alignment = try complete.sameClassAlignment().mean

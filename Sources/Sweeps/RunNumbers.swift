@@ -108,21 +108,3 @@ public enum RunNumbers {
     return all
   }
 }
-
-extension RunDirectory {
-  /// The last whole row of the metrics; nil before the end of the first epoch.
-  ///
-  /// - Throws: `Problem` if it is none.
-  func lastMetricRow() throws -> MetricRow? {
-    guard let data = FileManager.default.contents(atPath: metrics),
-      let end = data.lastIndex(of: UInt8(ascii: "\n"))
-    else { return nil }
-    guard let line = data[..<end].split(separator: UInt8(ascii: "\n")).last else { return nil }
-    do {
-      return try JSONDecoder.collapse.decode(MetricRow.self, from: Data(line))
-    } catch {
-      throw Problem(
-        .damagedMetrics, configuration, "the last line of \(metrics) is not a row of metrics.")
-    }
-  }
-}

@@ -39,13 +39,13 @@ public struct RunStore: Sendable {
     if Self.isFinished(run) { return .finished }
     // Whoever would go on with a run whose manifest is of a later version is refused.
     if Manifest(in: run.path)?.state == .diverged { return .diverged }
-    return .begun(epochs: ((try? run.metricRows()) ?? []).last?.epoch ?? 0)
+    return .begun(epochs: (try? run.lastMetricRow())?.epoch ?? 0)
   }
 
   /// Whether a run has a summary.
   public static func isFinished(_ run: RunDirectory) -> Bool {
     do {
-      return try RunSummary.found(in: run.path) != nil
+      return try RunSummary.whole(in: run.path) != nil
     } catch {
       // One of a later version is no less a summary, and must not be written over.
       return true

@@ -52,7 +52,7 @@ public struct SweepDirectory: Sendable {
     let run = run(cell, of: plan)
     switch store.state(of: run) {
     case .diverged: return true
-    case .finished: return try !plan.measures || Measurement.found(in: run.path) != nil
+    case .finished: return try !plan.measures || Measurement.whole(in: run.path) != nil
     case .begun, .missing: return false
     }
   }
@@ -88,7 +88,7 @@ public struct SweepDirectory: Sendable {
     try store.train(
       configuration, threads: threads, command: command, by: performer, begin: { begin("training") },
       handle: handle)
-    guard plan.measures, try Measurement.found(in: run.path) == nil else { return .done }
+    guard plan.measures, try Measurement.whole(in: run.path) == nil else { return .done }
     begin("measuring")
     let captures = ["all-classes", "activations"].map { "\(run.captures)/\($0).safetensors" }
     let file = captures.first(where: FileManager.default.fileExists) ?? captures[1]

@@ -82,7 +82,7 @@ extension SweepStatus.Cell {
     let configuration = try Configuration([.init(text: cell.configuration, name: "cell \(cell.number)")])
     (number, settings, seed, self.directory) = (cell.number, cell.settings, cell.seed, run.path)
     epochs = configuration.epochs
-    epoch = ((try? run.metricRows()) ?? []).last?.epoch ?? 0
+    epoch = (try? run.lastMetricRow())?.epoch ?? 0
     let manifest = Manifest(in: run.path)
     switch directory.store.state(of: run) {
     case .finished: state = .done

@@ -15,7 +15,7 @@ enum FigureEvents {
       unlink("\(run.path)/\(name)")
     }
     let images = files.filter { $0.hasSuffix(".png") }
-    guard !images.isEmpty, let step = (try? run.metricRows())?.last?.step,
+    guard !images.isEmpty, let step = (try? run.lastMetricRow())?.step,
       let file = try? EventFile(directory: run.path, suffix: suffix)
     else { return }
     for image in images {

@@ -1,5 +1,8 @@
 import Experiment
+import Foundation
 import Problems
+import Records
+import Sweeps
 
 extension Problem {
   /// Ways to mend it, one a line.
@@ -96,6 +99,7 @@ extension Problem {
     case .locked: return ["Wait for it to end, or stop it; then: collapse resume \(subject)"]
     case .noWeights: return ["collapse resume \(subject) trains on."]
     case .noCapture: return ["collapse capture \(subject) --class-count 0 makes one."]
+    case .damagedFile: return madeAgain
     case .damagedMetrics:
       return [
         "log.txt has the epoch's numbers; or train it anew: collapse train --config \(subject) --out NEW"
@@ -185,7 +189,7 @@ extension Problem {
     case .interrupted: return subject.isEmpty ? [] : ["continue with: collapse resume \(subject)"]
 
     // The message says all that there is to say.
-    case .badSetting, .badAssignment, .badYAML, .outOfRange, .missingFile, .damagedFile, .otherFile,
+    case .badSetting, .badAssignment, .badYAML, .outOfRange, .missingFile, .otherFile,
       .unfitNormalization,
       .unknownNetwork, .unseenLayers, .wrongOutputs, .changedData, .unfitArrays, .undefinedMeasure,
       .engineFailed,
@@ -199,6 +203,21 @@ extension Problem {
   private var list: String { choices.joined(separator: ", ") }
 
   private var anew: String { "Train it anew: collapse train --config \(subject) --out NEW_DIRECTORY" }
+
+  /// Ways to a whole file where a damaged one is.
+  private var madeAgain: [String] {
+    let place = URL(fileURLWithPath: subject)
+    switch place.lastPathComponent {
+    case RunSummary.fileName:
+      return ["collapse resume \(place.deletingLastPathComponent().path) makes it again."]
+    case Manifest.fileName: return ["Remove it, if you can do without when and where the run was made."]
+    case Evaluation.fileName, Measurement.fileName, SweepResults.fileName, OtherDataReport.fileName:
+      return ["Remove it: the command that made it makes it again."]
+    case SlurmJobs.fileName:
+      return ["Once none of its jobs is in the queue any more, remove it and give the command again."]
+    default: return []
+    }
+  }
 
   private var fewerImages: [String] {
     switch subject {

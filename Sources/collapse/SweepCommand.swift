@@ -196,7 +196,7 @@ extension SweepCommand {
       display.clear()
       let run = try directory.store.run(configuration)
       if outcome == .wasDone { display.line("\(run.path): nothing to do") }
-      if let summary = try RunSummary.found(in: run.path) {
+      if let summary = try RunSummary.whole(in: run.path) {
         print(output.json ? try summary.json() : "\(run.path): test accuracy \(summary.testAccuracy)")
       }
     }

@@ -138,7 +138,7 @@ struct ResumeCommand: ParsableCommand {
     let display = Display(quiet: json)
     let summary = try TeamWork.leading { performer in
       // One that is damaged is made again; one of a later version is refused.
-      if let summary = try RunSummary.found(in: run.path) {
+      if let summary = try RunSummary.whole(in: run.path) {
         display.line("\(directory) is finished; nothing to do.")
         return summary
       }

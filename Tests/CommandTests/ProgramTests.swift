@@ -87,6 +87,39 @@ import Testing
     return (manifest?["pixel_mean"] as? [Double])?.first
   }
 
+  /// No number comes out of a damaged file; what can be made again is, by the command that the message gives.
+  @Test func damagedRuns() throws {
+    let trained = try run("train", "--config", "small.yaml", "--out", "run", "--json")
+    #expect(trained.status == 0, "\(trained.errors)")
+    func change(_ file: String, _ old: String, _ new: String) throws -> Data {
+      let whole = try contents("run/\(file)")
+      let changed = String(decoding: whole, as: UTF8.self).replacing(old, with: new, maxReplacements: 1)
+      #expect(Data(changed.utf8) != whole)
+      try directory.write(Array(changed.utf8), to: "run/\(file)")
+      return whole
+    }
+    var whole = try change("summary.json", "\"train_loss\" : ", "\"train_loss\" : 9")
+    try run("report", "run").expectFailure(65, ["summary.json is not as it was written", "collapse resume"])
+    #expect(try run("runs", "list", "run").output.contains("summary.json is not as it was written"))
+    #expect(try run("resume", "run").status == 0)
+    #expect(try run("report", "run").status == 0)
+
+    whole = try change("metrics.jsonl", "\"test_accuracy\":", "\"test_accuracy\":9")
+    try run("report", "run").expectFailure(65, ["metrics.jsonl:1 is not as it was written"])
+    try directory.write(Array(whole), to: "run/metrics.jsonl")
+
+    whole = try change("manifest.json", "\"cores\" : ", "\"cores\" : 1")
+    try run("report", "run").expectFailure(65, ["manifest.json is not as it was written", "Remove it"])
+    try directory.write(Array(whole), to: "run/manifest.json")
+
+    whole = try change("config.yaml", "batch_size: 16", "batch_size: 17")
+    for command in ["evaluate", "capture", "report"] {
+      try run(command, "run").expectFailure(64, ["is not the configuration that the run began with"])
+    }
+    try directory.write(Array(whole), to: "run/config.yaml")
+    #expect(try run("report", "run").status == 0)
+  }
+
   /// A configuration may come through a pipe; a directory may end with a slash.
   @Test func pipesAndSlashes() throws {
     let command =

@@ -26,7 +26,8 @@ import Testing
       epoch: epochs, step: 1, learningRate: rate, trainLoss: 0.25, testAccuracy: accuracy,
       classifierNormVariation: 0.5, classifierCosineDeviation: 0.75)
     row.validationAccuracy = accuracy / 2
-    try run.append(row)
+    var metrics = try MetricsFile(run)
+    try metrics.append(row)
     var manifest = Manifest(
       version: "0.9.9", gitCommit: nil, libtorch: ("2.13.0", nil),
       machine: .init(host: "h", processor: "p", cores: 1, memoryBytes: 1, operatingSystem: "o"),

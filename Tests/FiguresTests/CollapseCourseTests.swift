@@ -17,8 +17,9 @@ import Testing
   ) {
     let run = RunDirectory(directory.file(name))
     try RunDirectory.makeDirectory(run.path)
+    var metrics = try MetricsFile(run)
     for epoch in 1...4 {
-      try run.append(
+      try metrics.append(
         MetricRow(
           epoch: epoch, step: epoch, learningRate: 0.1, trainLoss: 1 / Double(epoch),
           classifierNormVariation: 0.1,

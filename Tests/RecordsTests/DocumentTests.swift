@@ -155,8 +155,28 @@ typealias Measurement = Records.Measurement
       try document.write(to: directory.path)
       let text = try document.json()
       #expect(try Content.found(in: directory.path)?.json() == text)
+      let sealed = try Data(contentsOf: URL(fileURLWithPath: directory.file(Content.fileName)))
+      for bit in stride(from: 0, to: 8 * sealed.count, by: 7) {
+        var damaged = sealed
+        damaged[bit / 8] ^= 1 << UInt8(bit % 8)
+        try directory.write(Array(damaged), to: Content.fileName)
+        // Where it is the seal's name that is damaged, it is only gone.
+        #expect((try? Content.found(in: directory.path)?.json()) ?? text == text, "bit \(bit)")
+      }
+      let digit = try #require(text.firstRange(of: /[1-9]\.?[0-9]/))
+      try directory.write(
+        Array(String(decoding: sealed, as: UTF8.self).replacing(text[digit], with: "31").utf8),
+        to: Content.fileName)
+      #expect { try Content.found(in: directory.path) } throws: {
+        isProblem($0, .damagedFile, Content.fileName, "is not as it was written")
+      }
+      #expect(try Content.whole(in: directory.path) == nil && Content(in: directory.path) == nil)
       try directory.write(Array(text.utf8.dropLast(3)), to: Content.fileName)
-      #expect(try Content.found(in: directory.path) == nil)
+      #expect(throws: Problem.self) { try Content.found(in: directory.path) }
+      #expect(try Content.whole(in: directory.path) == nil)
+      // By hand, or by an older version: without a seal.
+      try directory.write(Array(text.utf8), to: Content.fileName)
+      #expect(try Content.found(in: directory.path)?.json() == text)
       let later = text.replacing(
         "\"schema_version\" : \(Content.version)", with: "\"schema_version\" : \(Content.version + 1)")
       try directory.write(Array(later.utf8), to: Content.fileName)

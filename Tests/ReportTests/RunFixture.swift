@@ -34,12 +34,13 @@ struct RunFixture {
     manifest.stretches[0].endedAt = Date(timeIntervalSince1970: 1e9 + 100)
     try manifest.write(to: run.path)
     var last: MetricRow?
+    var metrics = try MetricsFile(run)
     for epoch in 1...3 {
       let row = MetricRow(
         epoch: epoch, step: 10 * epoch, learningRate: 0.1, trainLoss: 0.98765 / Double(epoch),
         testAccuracy: 0.3 * Double(epoch), classifierNormVariation: 0.1234, classifierCosineDeviation: 0.0567,
         collapse: collapse(epoch))
-      try run.append(row)
+      try metrics.append(row)
       last = row
     }
     try RunSummary(

@@ -79,7 +79,8 @@ final class StandIn: TaskPerformer {
     let row = MetricRow(
       epoch: 1, step: 1, learningRate: 1, trainLoss: 1, testAccuracy: accuracy, classifierNormVariation: 0,
       classifierCosineDeviation: 0)
-    try run.append(row)
+    var metrics = try MetricsFile(run)
+    try metrics.append(row)
     if let problem = fate(configuration.name) { throw problem }
     if diverges(configuration) {
       var manifest = Manifest(

@@ -137,7 +137,8 @@ import Torch
         // Two epochs without a state: one was there, and is lost.
         #expect(try refusal(run).reason.contains("has no state to go on from, though 2 epochs were trained"))
         #expect(try run.metricRows().count == 2)
-        try run.keepMetrics(throughEpoch: 1)
+        var metrics = try MetricsFile(run)
+        try metrics.keep(throughEpoch: 1)
       }
       let copy = RunDirectory(fixture.directory.file(hasState ? "with" : "without"))
       try FileManager.default.copyItem(atPath: run.path, toPath: copy.path)
@@ -151,21 +152,30 @@ import Torch
   @Test func damagedRowsAreNotDropped() throws {
     let (run, _) = try fixture.run(fixture.configuration, "run", stopAfter: 14)
     let whole = try fixture.bytes(run.metrics)
+    let rows = try run.metricRows()
     var damaged = whole
     damaged[damaged.startIndex + 3] ^= 1
     try damaged.write(to: URL(fileURLWithPath: run.metrics))
     let failure = try refusal(run)
     #expect(
-      failure.code == .damagedMetrics && failure.reason.contains("metrics.jsonl:1 is not a row of metrics"))
+      failure.code == .damagedMetrics && failure.reason.contains("metrics.jsonl:1 is not as it was written"))
     #expect(try fixture.bytes(run.metrics) == damaged)
-    // Another digit, or a row less: what the state remembers of them tells.
+    // Another digit, rows with seals of their own, or a row less: what the state remembers of them tells.
     let text = String(decoding: whole, as: UTF8.self)
-    for changed in [text.replacing("\"test_accuracy\":0", with: "\"test_accuracy\":9"), ""] {
+    var other = try MetricsFile(RunDirectory(fixture.directory.path))
+    for var row in rows {
+      row.testAccuracy = 9.5
+      try other.append(row)
+    }
+    let others = try String(contentsOfFile: fixture.directory.file("metrics.jsonl"), encoding: .utf8)
+    for (changed, reason) in [
+      (text.replacing("\"test_accuracy\":0", with: "\"test_accuracy\":9"), "is not as it was written"),
+      (others, "are not those that the run has written"), ("", "are not those that the run has written"),
+    ] {
       #expect(changed != text)
       try Data(changed.utf8).write(to: URL(fileURLWithPath: run.metrics))
       let failure = try refusal(run)
-      #expect(
-        failure.code == .damagedMetrics && failure.reason.contains("are not those that the run has written"))
+      #expect(failure.code == .damagedMetrics && failure.reason.contains(reason))
       #expect(try fixture.bytes(run.metrics) == Data(changed.utf8))
     }
     try whole.write(to: URL(fileURLWithPath: run.metrics))

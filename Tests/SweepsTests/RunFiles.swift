@@ -33,7 +33,8 @@ struct RunFiles {
     }
     try RunDirectory.write(configuration.yaml(), to: run.configuration)
     let rows = (0..<epochs).map { Self.row(epoch: $0 + 1, accuracy: accuracy) }
-    for row in rows { try run.append(row) }
+    var metrics = try MetricsFile(run)
+    for row in rows { try metrics.append(row) }
     if let state { try manifest(state, configuration).write(to: run.path) }
     if state == .finished, let last = rows.last {
       try RunSummary(

@@ -34,7 +34,7 @@ extension Drawing {
     guard let mixtures = try Measurement(path: file).mixtures else {
       throw Problem(.otherFile, file, "\(file) is not a measurement.")
     }
-    return MeasuredRun(mixtures: mixtures, classifier: try run.metricRows().last)
+    return MeasuredRun(mixtures: mixtures, classifier: try run.lastMetricRow())
   }
 }
 
