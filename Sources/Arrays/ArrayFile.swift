@@ -11,6 +11,8 @@ public struct ArrayFile: Sendable {
   public let path: String
   /// Names of its arrays, in order; that of a single one without a name, as in npy, is empty.
   public let names: [String]
+  /// Whether it has a seal, with which its contents were compared; files of other programs have none.
+  public let isSealed: Bool
   private let arrays: [String: @Sendable () throws -> StoredArray]
   /// Types of tensors that cannot be read, by name.
   private var others: [String: String] = [:]
@@ -26,6 +28,7 @@ public struct ArrayFile: Sendable {
     self.path = path
     let kind = try FileKind(of: path)
     let file = try OpenFile(path)
+    var isSealed = false
     switch kind {
     case .npy:
       let array = try NumPyFormat.array("", in: file, extent: 0..<file.size)
@@ -34,12 +37,14 @@ public struct ArrayFile: Sendable {
     case .safetensors:
       let contents = try SafetensorsFile(path: path)
       try contents.checkIntegrity()
+      isSealed = contents.isSealed
       (arrays, others) = (Self.arrays(of: contents, in: file), contents.otherTypes)
     case _ where ConvertedArrays.packages[kind] != nil:
       let (contents, file) = try ConvertedArrays.arrays(of: path, kind)
       arrays = Self.arrays(of: contents, in: file)
     default: throw Problem(.otherFormat, path, is: kind)
     }
+    self.isSealed = isSealed
     names = arrays.keys.sorted { $0.compare($1, options: .numeric) == .orderedAscending }
   }
 

@@ -62,6 +62,9 @@ struct ActivationFile {
       "there is no array \"\(name)\" to measure." + suggestion(for: name, among: known), choices: known)
   }
 
+  /// Whether its contents were compared with a seal in it.
+  var isSealed: Bool { file.isSealed }
+
   /// The files that were opened, for messages that name one.
   var paths: Set<String> { Set(opened.files.keys).union([path]) }
 

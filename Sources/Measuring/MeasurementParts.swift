@@ -78,6 +78,7 @@ struct MeasurementParts {
     result = Measurement(
       file: file.path, classes: classes, dimension: isCalibrationAlone ? 0 : features.rowWidth,
       samples: labels.count)
+    result.isSealed = file.isSealed
     if isCalibrationAlone { result.notes.append("there are no features: calibration alone is measured") }
     noteChoices(of: all)
   }

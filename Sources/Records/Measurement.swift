@@ -11,6 +11,9 @@ public struct Measurement: Document {
   public var dimension: Int
   /// Rows of features.
   public var samples: Int
+  /// Whether the file's contents were compared with a seal in it; nil in measurements of older versions. Files of other
+  /// programs have none, and damage to them may not show.
+  public var isSealed: Bool?
   /// What a reader of the numbers should know.
   public var notes: [String] = []
   /// All numbers of the whole file, by the names of the catalogue.
@@ -77,7 +80,7 @@ extension Measurement {
   private enum CodingKeys: String, CodingKey, CaseIterable {
     case file, classes, dimension, notes, shapes, layers, reliability, testReliability, classGeometry
     case mixtures = "configuration"
-    case intervals, schemaVersion
+    case intervals, isSealed, schemaVersion, seal
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -94,6 +97,7 @@ extension Measurement {
     try container.encodeIfPresent(classGeometry, forKey: .classGeometry)
     try container.encodeIfPresent(mixtures, forKey: .mixtures)
     try container.encodeIfPresent(intervals, forKey: .intervals)
+    try container.encodeIfPresent(isSealed, forKey: .isSealed)
   }
 
   public init(from decoder: any Decoder) throws {
@@ -109,6 +113,7 @@ extension Measurement {
     classGeometry = try container.decodeIfPresent(ClassGeometry.self, forKey: .classGeometry)
     mixtures = try container.decodeIfPresent(MixtureGeometry.self, forKey: .mixtures)
     intervals = try container.decodeIfPresent([String: [Double]].self, forKey: .intervals)
+    isSealed = try container.decodeIfPresent(Bool.self, forKey: .isSealed)
     numbers = try NumberList(decoder, except: Set(CodingKeys.allCases.map(\.rawValue)))
   }
 }

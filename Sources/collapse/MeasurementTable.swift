@@ -9,7 +9,7 @@ struct MeasurementTable {
   init(_ measurement: Records.Measurement) {
     var lines = [
       "\(measurement.counted) in \(measurement.classes) classes, "
-        + measurement.file
+        + measurement.file + (measurement.isSealed == false ? " (which has no seal)" : "")
     ]
     lines += measurement.notes.map { "Note: \($0)." }
     if !measurement.isBalanced {

@@ -51,6 +51,8 @@ import Testing
       #expect((whole[key] as? [String: Any])?.isEmpty == false, "\(key)")
     }
     #expect((whole["reliability"] as? [Any])?.count == 15 && whole["configuration"] == nil)
+    #expect(whole["is_sealed"] as? Bool == false)
+    #expect(try run("measure", "a.safetensors").output.contains("a.safetensors (which has no seal)"))
     var others = [["a.npz"], ["packed.npz"], ["big.npz"]]
     others.append(
       [
