@@ -27,7 +27,6 @@ enum Interruption {
     _ = isRequested || isDeferred.load(ordering: .relaxed) || isToComeAgain
     handleSignals([SIGINT, SIGTERM, SIGHUP]) { _ in Interruption.request(isSignal: true) }
     handleSignals([SIGUSR1, SIGUSR2]) { _ in Interruption.request(isSignal: false) }
-    signal(SIGPIPE, SIG_IGN)
   }
 
   /// From now on a first signal is only noted: training looks for it after every step.

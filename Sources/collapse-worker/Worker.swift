@@ -4,6 +4,7 @@ import Measuring
 import Problems
 import Records
 import Runs
+import SystemTools
 import Tasks
 import Torch
 
@@ -13,6 +14,7 @@ import Torch
 /// output. The end of standard input means that whoever asked is gone.
 @main struct Worker {
   static func main() {
+    ProcessLimits.prepare("collapse-worker", status: 1)
     Interruption.install()
     do {
       guard CommandLine.arguments.count == 1, let line = try firstLine() else {

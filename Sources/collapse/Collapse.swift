@@ -1,6 +1,7 @@
 import ArgumentParser
 import Experiment
 import Foundation
+import SystemTools
 
 /// The command line. It does not load libtorch: work that needs it is done by `collapse-worker`.
 struct Collapse: ParsableCommand {
@@ -29,8 +30,7 @@ struct Collapse: ParsableCommand {
 
 @main enum Program {
   static func main() {
-    // Output into a pipe that is closed early is not an error worth a crash.
-    signal(SIGPIPE, SIG_IGN)
+    ProcessLimits.prepare("collapse", status: ExitStatus.internalError.rawValue)
     WorkerSignals.install()
     do {
       var command = try Collapse.parseAsRoot()
