@@ -46,7 +46,7 @@ let package = Package(
     module("Theory", ["Problems", "Randomness"]),
     module("Arrays", ["Problems", "SystemTools"]),
     module("Records", ["Arrays", "Problems", "SystemTools"]),
-    module("TensorBoard"),
+    module("TensorBoard", ["SystemTools"]),
     module("Datasets", ["Arrays", "Problems", "Randomness", "SystemTools"]),
     .target(
       name: "Experiment",

@@ -1,5 +1,6 @@
 import Foundation
 import Problems
+import SystemTools
 
 /// An array in a file, of which rows are read as they are wanted.
 public struct StoredArray: Sendable {
@@ -158,7 +159,7 @@ final class OpenFile: Sendable {
   let size: Int
 
   init(_ path: String, named shown: String? = nil, isTemporary: Bool = false) throws {
-    descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    descriptor = uninterrupted { open(path, O_RDONLY | O_CLOEXEC) }
     let code = errno
     guard descriptor >= 0 else {
       let isMissing = code == ENOENT

@@ -1,5 +1,6 @@
 import Foundation
 import Problems
+import SystemTools
 
 /// Rows of numbers that are written one batch after another and then read as those of a file, which goes with its last
 /// reader.
@@ -14,7 +15,7 @@ public final class TemporaryRows {
   /// - Throws: `Problem` if there is no place for them.
   public init(from path: String) throws {
     let place = FileManager.default.temporaryDirectory.path + "/collapse-\(UUID().uuidString).rows"
-    descriptor = open(place, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
+    descriptor = uninterrupted { open(place, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600) }
     guard descriptor >= 0 else {
       throw Problem(
         .unwritableFile, place, "\(place) cannot be written (\(String(cString: strerror(errno)))).")

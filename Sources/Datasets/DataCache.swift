@@ -45,7 +45,7 @@ enum DataCache {
     try? FileManager.default.createDirectory(atPath: staging, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: staging) }
     // As long as this is held, others leave the directory alone.
-    let lock = open("\(staging)/.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+    let lock = uninterrupted { open("\(staging)/.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o644) }
     defer { close(lock) }
     flock(lock, LOCK_EX | LOCK_NB)
     return try body(staging)
@@ -56,7 +56,7 @@ enum DataCache {
     for entry in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     where entry.hasPrefix("fetching-") {
       let file = "\(path)/\(entry)"
-      let lock = open("\(file)/.lock", O_RDWR | O_CLOEXEC)
+      let lock = uninterrupted { open("\(file)/.lock", O_RDWR | O_CLOEXEC) }
       guard lock >= 0 else { continue }
       defer { close(lock) }
       if flock(lock, LOCK_EX | LOCK_NB) == 0 { try? FileManager.default.removeItem(atPath: file) }
@@ -71,7 +71,7 @@ enum DataCache {
   ) throws -> Result {
     let path = file + ".lock"
     while true {
-      let lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+      let lock = uninterrupted { open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o644) }
       guard lock >= 0 else { throw unwritable(file) }
       defer { close(lock) }
       while flock(lock, LOCK_EX | LOCK_NB) != 0 {

@@ -16,7 +16,7 @@ final class PackWriter {
   init(_ path: String, _ layout: PackLayout) throws {
     self.path = path
     self.layout = layout
-    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    descriptor = uninterrupted { open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
     guard descriptor >= 0 else { throw Self.failure(path, errno) }
     let bytes = layout.fileBytes
     var status = stat()
@@ -24,7 +24,9 @@ final class PackWriter {
     guard status.st_size != bytes || status.st_blocks * 512 < bytes else { return }
     let code = posix_fallocate(descriptor, 0, off_t(bytes))
     if code == ENOSPC { throw Self.fullDisk(path, needing: bytes, having: Int(status.st_blocks) * 512) }
-    if code != 0, ftruncate(descriptor, off_t(bytes)) != 0 { throw Self.failure(path, errno) }
+    if code != 0, uninterrupted({ ftruncate(descriptor, off_t(bytes)) }) != 0 {
+      throw Self.failure(path, errno)
+    }
   }
 
   deinit { close(descriptor) }
@@ -65,7 +67,7 @@ final class PackWriter {
     let arrays = PackLayout.arrays(labels: labels, kept: kept, blocks: blocks)
     try write(arrays, at: layout.arraysStart)
     try write(layout.header(text.metadata(sealing: arrays)), at: 0)
-    guard fsync(descriptor) == 0 else { throw Self.failure(path, errno) }
+    guard uninterrupted({ fsync(descriptor) }) == 0 else { throw Self.failure(path, errno) }
   }
 
   /// What is summed up over the images of a split.

@@ -2,6 +2,7 @@ import Arrays
 import Foundation
 import Problems
 import Synchronization
+import SystemTools
 
 /// The bytes of images in a pack, of which only those come into memory that are read.
 ///
@@ -39,7 +40,7 @@ final class PackedPixels: Sendable {
   init(
     _ path: String, start: Int, count: Int, shape: ImageShape, fingerprints: [UInt64], notes: PackNotes
   ) throws {
-    descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    descriptor = uninterrupted { open(path, O_RDONLY | O_CLOEXEC) }
     guard descriptor >= 0 else { throw Problem(.missingFile, path, "\(path) cannot be read.") }
     self.path = path
     self.start = start

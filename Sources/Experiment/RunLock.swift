@@ -1,6 +1,7 @@
 import Foundation
 import Problems
 import Synchronization
+import SystemTools
 
 /// The right to train in a run's directory, for as long as this object or its process lives.
 ///
@@ -86,7 +87,7 @@ public final class RunLock: Sendable {
   private static func take(_ path: String, _ run: RunDirectory, _ holder: Holder, _ patience: Patience) throws
     -> Int32
   {
-    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    let descriptor = uninterrupted { open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
     guard descriptor >= 0 else { return -1 }
     let other = Self.holder(in: path)
     func refuse() -> Problem {
@@ -94,15 +95,16 @@ public final class RunLock: Sendable {
       let who = other.map { ": \($0.description)" } ?? ""
       return Problem(.locked, run.path, "another process is training in \(run.path)\(who).")
     }
-    if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK { throw refuse() }
+    if uninterrupted({ flock(descriptor, LOCK_EX | LOCK_NB) }) != 0, errno == EWOULDBLOCK { throw refuse() }
     // On this machine the system has answered already.
     if let other, other.host != holder.host, let age = age(of: descriptor, beside: path),
       age < patience.staleAfter
     {
       throw refuse()
     }
-    guard let text = try? JSONEncoder().encode(holder), ftruncate(descriptor, 0) == 0,
-      text.withUnsafeBytes({ pwrite(descriptor, $0.baseAddress, $0.count, 0) }) == text.count
+    guard let text = try? JSONEncoder().encode(holder), uninterrupted({ ftruncate(descriptor, 0) }) == 0,
+      text.withUnsafeBytes({ bytes in uninterrupted { pwrite(descriptor, bytes.baseAddress, bytes.count, 0) }
+      }) == text.count
     else { return descriptor }
     fsync(descriptor)
     return descriptor
@@ -129,7 +131,7 @@ public final class RunLock: Sendable {
   /// Who is at work in a run's directory, as messages have it; nil if nobody is, or has answered for a minute.
   public static func holder(of run: RunDirectory) -> String? {
     let path = "\(run.checkpoints)/lock"
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = uninterrupted { open(path, O_RDONLY | O_CLOEXEC) }
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     guard let holder = holder(in: path) else { return nil }
@@ -160,7 +162,7 @@ public final class RunLock: Sendable {
   /// Seconds since a file was touched, by the clock of its file system.
   private static func age(of descriptor: Int32, beside path: String) -> Double? {
     let probe = "\(path).now-\(getpid())"
-    let file = open(probe, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    let file = uninterrupted { open(probe, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
     guard file >= 0 else { return nil }
     defer {
       close(file)

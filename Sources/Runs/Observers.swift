@@ -131,7 +131,8 @@ final class CheckpointObserver: Observer {
     // The sum first: that reads the losses, and a bad one must leave no state behind.
     let sum = try loop.lossSum()
     try Checkpoint(
-      epoch: loop.position.epoch, step: loop.position.step, lossSum: sum, metrics: metrics.file.fingerprint
+      epoch: loop.position.epoch, step: loop.position.step, lossSum: sum,
+      metrics: metrics.file.fingerprint(throughEpoch: loop.position.epoch)
     ).write(loop.step.network, loop.step.optimizer, origin, totalSteps: loop.stepsDone, to: run)
     last = .now
   }

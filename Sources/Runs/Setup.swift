@@ -15,7 +15,7 @@ public struct Setup {
   /// The images, on the device.
   public let dataset: DeviceDataset
   /// The network, with fresh weights.
-  public let network: Network
+  public var network: Network
   /// What print calls the network.
   public let title: String
   /// The run's randomness.

@@ -14,8 +14,12 @@ public struct TrainingRun {
   private let report: (WorkerEvent) -> Void
 
   private init(
-    _ setup: Setup, _ run: RunDirectory, _ lock: RunLock, _ report: @escaping (WorkerEvent) -> Void
+    _ setup: Setup, _ run: RunDirectory, _ lock: RunLock, orWhileMeasuring mayStop: @escaping () -> Bool,
+    _ report: @escaping (WorkerEvent) -> Void
   ) {
+    var setup = setup
+    // Processes that share an evaluation stop after the same step.
+    if setup.shares == nil { setup.network.betweenBatches = { if mayStop() { throw Interrupted() } } }
     self.setup = setup
     self.run = run
     self.lock = lock
@@ -38,12 +42,14 @@ public struct TrainingRun {
   ///   - command: that the manifest is to name.
   ///   - team: the processes that train it together, which this one leads; nil: this one alone.
   ///   - shouldStop: asked after every step.
+  ///   - mayStop: asked between the batches of evaluations and captures.
   ///   - report: told of what happens.
   /// - Returns: the run, and its summary or nil if it was interrupted.
   /// - Throws: `Problem` for what cannot be done, or a loss that is no longer a number.
   public static func start(
     _ configuration: Configuration, at path: String?, command: [String], team: Team? = nil,
-    until shouldStop: () -> Bool = { false }, report: @escaping (WorkerEvent) -> Void
+    until shouldStop: () -> Bool = { false },
+    orWhileMeasuring mayStop: @escaping () -> Bool = { false }, report: @escaping (WorkerEvent) -> Void
   ) throws -> (run: RunDirectory, summary: RunSummary?) {
     if let path { try RunDirectory.refusePresent(path) }
     try team?.assign(.init(configuration: configuration))
@@ -52,7 +58,11 @@ public struct TrainingRun {
     let lock = try RunLock(run)
     try RunDirectory.write(setup.configuration.yaml(), to: run.configuration)
     report(.started(directory: run.path))
-    return try (run, TrainingRun(setup, run, lock, report).work(command, shouldStop, isResumed: false))
+    return try (
+      run,
+      TrainingRun(setup, run, lock, orWhileMeasuring: mayStop, report).work(
+        command, shouldStop, isResumed: false)
+    )
   }
 
   /// Goes on with a run from its checkpoint.
@@ -62,11 +72,14 @@ public struct TrainingRun {
   ///   - command: that the manifest is to name.
   ///   - team: the processes that go on with it together, which this one leads; nil: this one alone.
   ///   - shouldStop: asked after every step.
+  ///   - mayStop: asked between the batches of evaluations and captures.
   ///   - report: told of what happens.
   /// - Returns: the summary, or nil if the run was interrupted again.
   /// - Throws: `Problem` for states that it cannot go on from.
   public static func resume(
-    _ run: RunDirectory, command: [String], team: Team? = nil, until shouldStop: () -> Bool = { false },
+    _ run: RunDirectory, command: [String], team: Team? = nil,
+    until shouldStop: () -> Bool = { false },
+    orWhileMeasuring mayStop: @escaping () -> Bool = { false },
     report: @escaping (WorkerEvent) -> Void
   ) throws -> RunSummary? {
     let lock = try RunLock(run)
@@ -74,7 +87,8 @@ public struct TrainingRun {
     let configuration = try run.loadConfiguration(isCompared: run.states.isEmpty)
     try team?.assign(.init(configuration: configuration))
     let setup = try Setup(configuration, team: team) { report(.working($0, $1)) }
-    return try TrainingRun(setup, run, lock, report).work(command, shouldStop, isResumed: true)
+    return try TrainingRun(setup, run, lock, orWhileMeasuring: mayStop, report).work(
+      command, shouldStop, isResumed: true)
   }
 
   /// Trains, captures and summarises, keeping the manifest up to date.
@@ -99,7 +113,7 @@ public struct TrainingRun {
       if let checkpoint { loop.resume(at: checkpoint.position, lossSum: checkpoint.lossSum) }
       // A signal may also come after the last step, while captures are made.
       guard try loop.run(sharedBy: setup.shares, until: shouldStop) == .finished, !shouldStop(),
-        case let summary = try summarise(manifest), !shouldStop()
+        let summary = try summarise(manifest), !shouldStop()
       else {
         try manifest.end(.interrupted, in: run)
         try setup.shares?.team.end(.interrupted)
@@ -171,7 +185,12 @@ public struct TrainingRun {
       ))
   }
 
-  private func summarise(_ manifest: Manifest) throws -> RunSummary {
+  /// nil if it was interrupted.
+  private func summarise(_ manifest: Manifest) throws -> RunSummary? {
+    do { return try summary(manifest) } catch is Interrupted { return nil }
+  }
+
+  private func summary(_ manifest: Manifest) throws -> RunSummary {
     let (configuration, source) = (setup.configuration, setup.dataset.source)
     let network = TrainedNetwork(setup, epoch: configuration.epochs)
     var captures: [String] = []

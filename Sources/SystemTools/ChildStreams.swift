@@ -48,7 +48,7 @@ private struct Descriptors {
   func closeAll() { all.forEach { close($0) } }
 
   mutating func null() throws -> Int32 {
-    try keep(open("/dev/null", O_RDONLY | O_CLOEXEC), "/dev/null could not be opened")
+    try keep(uninterrupted { open("/dev/null", O_RDONLY | O_CLOEXEC) }, "/dev/null could not be opened")
   }
 
   mutating func duplicate(_ descriptor: Int32) throws -> Int32 {
@@ -75,7 +75,9 @@ private struct Descriptors {
     let directory = FileManager.default.temporaryDirectory.path
     let path = "\(directory)/collapse-\(UUID().uuidString)"
     let reason = "the temporary directory \(directory) cannot be written (set TMPDIR to one with room)"
-    let opened = Result { try keep(open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600), reason) }
+    let opened = Result {
+      try keep(uninterrupted { open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600) }, reason)
+    }
     unlink(path)
     let descriptor = try opened.get()
     let code = contents.withUnsafeBytes { bytes -> Int32 in

@@ -44,7 +44,7 @@ public enum Files {
   public static func write(_ chunks: [Data], to path: String) throws(FileError) {
     let place = try place(path)
     guard place.isReplaced else {
-      let descriptor = open(place.path, O_WRONLY | O_CLOEXEC)
+      let descriptor = uninterrupted { open(place.path, O_WRONLY | O_CLOEXEC) }
       guard descriptor >= 0 else { throw FileError(path, "opened", errno) }
       defer { close(descriptor) }
       return try write(chunks, to: descriptor, path)
@@ -55,18 +55,20 @@ public enum Files {
       unlink(temporary)
       return error
     }
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    let descriptor = uninterrupted { open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
     guard descriptor >= 0 else { throw failure("created") }
     do throws(FileError) {
       try write(chunks, to: descriptor, path)
       if let mode = place.mode { fchmod(descriptor, mode) }
-      guard fsync(descriptor) == 0 else { throw FileError(path, "synced to the disk", errno) }
+      guard uninterrupted({ fsync(descriptor) }) == 0 else {
+        throw FileError(path, "synced to the disk", errno)
+      }
     } catch {
       close(descriptor)
       unlink(temporary)
       throw error
     }
-    guard close(descriptor) == 0 else { throw failure("closed") }
+    guard close(descriptor) == 0 || errno == EINTR else { throw failure("closed") }
     guard rename(temporary, place.path) == 0 else { throw failure("renamed into place") }
     syncDirectory(of: place.path)
   }
@@ -88,13 +90,12 @@ public enum Files {
 
   /// Adds bytes to the end of a file, which is made where there is none, in one call.
   public static func append(_ data: Data, to path: String) throws(FileError) {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    let descriptor = uninterrupted { open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644) }
     guard descriptor >= 0 else { throw FileError(path, "opened", errno) }
     defer { close(descriptor) }
-    var count = -1
-    repeat {
-      count = data.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-    } while count < 0 && errno == EINTR
+    let count = data.withUnsafeBytes { bytes in
+      uninterrupted { Foundation.write(descriptor, bytes.baseAddress, bytes.count) }
+    }
     guard count == data.count else {
       if count < 0 { throw FileError(path, "written", errno) }
       throw FileError(path, "written", reason: "only \(count) of \(data.count) bytes fitted")
@@ -145,10 +146,9 @@ public enum Files {
     for chunk in chunks {
       var written = 0
       while written < chunk.count {
-        let count = chunk.withUnsafeBytes {
-          Foundation.write(descriptor, $0.baseAddress! + written, $0.count - written)
+        let count = chunk.withUnsafeBytes { bytes in
+          uninterrupted { Foundation.write(descriptor, bytes.baseAddress! + written, bytes.count - written) }
         }
-        if count < 0 && errno == EINTR { continue }
         guard count > 0 else { throw FileError(path, "written", errno) }
         written += count
       }
@@ -158,7 +158,7 @@ public enum Files {
   /// So that a crash of the machine does not take a rename back. Some file systems cannot do it, and need not.
   private static func syncDirectory(of path: String) {
     let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = uninterrupted { open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     guard descriptor >= 0 else { return }
     fsync(descriptor)
     close(descriptor)

@@ -1,4 +1,5 @@
 import Foundation
+import SystemTools
 
 /// An event file as TensorBoard reads it: scalars, images, and the run's hyperparameters.
 ///
@@ -167,11 +168,15 @@ public final class EventFile {
     append(maskedChecksum(length))
     record.append(event.bytes)
     append(maskedChecksum(event.bytes))
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+    let descriptor = uninterrupted { open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644) }
     defer { if descriptor >= 0 { close(descriptor) } }
     // One call: a reader never sees a record of which more is still to come but at a full disk.
     let count =
-      descriptor < 0 ? -1 : record.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+      descriptor < 0
+      ? -1
+      : record.withUnsafeBytes { bytes in
+        uninterrupted { Foundation.write(descriptor, bytes.baseAddress, bytes.count) }
+      }
     guard count == record.count else {
       throw POSIXError(POSIXErrorCode(rawValue: count < 0 ? errno : ENOSPC) ?? .EIO)
     }

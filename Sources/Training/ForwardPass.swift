@@ -85,7 +85,8 @@ extension Network {
   ///   - statistics: what batch norm normalises with.
   ///   - probes: what is kept.
   ///   - progress: told which share is done.
-  /// - Throws: `Problem` for a probe that finds nothing in such a network; `TorchError` of a failed operator.
+  /// - Throws: `Problem` for a probe that finds nothing in such a network; `TorchError` of a failed operator; what
+  ///   ``betweenBatches`` throws.
   public func forward(
     _ source: ImageSource, _ statistics: BatchStatistics = .running, probes: Set<Probe>,
     progress: (Double) -> Void = { _ in }
@@ -98,6 +99,7 @@ extension Network {
     // What goes to the CPU batch by batch cannot be recorded.
     let recorded = tokens == nil ? recorder(for: source, statistics, probes) : nil
     let parts = try source.batches.map { batch in
+      try betweenBatches()
       progress(Double(batch.lowerBound) / Double(total))
       return try checkingErrors {
         try withoutGradients {

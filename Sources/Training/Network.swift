@@ -13,6 +13,8 @@ public struct Network {
   public let dtype: DType
   /// What records passes of many batches; nil computes each as it is.
   let recorder: (any Recorder)?
+  /// Asked before each batch; what it throws ends the pass.
+  public var betweenBatches: () throws -> Void = {}
   private let placed: PlacedNormalization
 
   /// A network for images that are normalised so.

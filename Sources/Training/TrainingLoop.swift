@@ -102,6 +102,8 @@ public final class TrainingLoop {
 
   /// Trains to the end, or until `shouldStop` says so, which is asked once after every step.
   ///
+  /// Observers may throw ``Interrupted`` at the end of an epoch: then it stops before that.
+  ///
   /// - Throws: `Problem` when the loss is no longer a number, `TorchError` of a failed operator, or what an observer
   ///   or `shouldStop` throws.
   public func run(until shouldStop: () throws -> Bool = { false }) throws -> Outcome {
@@ -123,7 +125,16 @@ public final class TrainingLoop {
         }
         for observer in observers { try observer.didStep(self) }
       }
-      try finishEpoch()
+      let (end, sum) = (position, losses.sum)
+      do {
+        try finishEpoch()
+      } catch is Interrupted {
+        // Whoever goes on from here measures again what was begun.
+        position = end
+        losses.begin(sum: sum)
+        for observer in observers { try observer.willStop(self) }
+        return .interrupted
+      }
     }
     return .finished
   }
@@ -170,6 +181,12 @@ public final class TrainingLoop {
       "\(what) step \(step + 1) of epoch \(position.epoch + 1), with learning rate \(rate).",
       choices: self.step.dtype == .bfloat16 ? ["bf16"] : [])
   }
+}
+
+/// Thrown by who is asked between the batches of an evaluation or a capture, to have training stop.
+public struct Interrupted: Error {
+  /// A wish to stop.
+  public init() {}
 }
 
 /// The losses of an epoch: a sum, and the last few, still on the device, where each has a place that does not move.

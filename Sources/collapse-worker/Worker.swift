@@ -41,7 +41,7 @@ import Torch
     var data = Data()
     var buffer = [UInt8](repeating: 0, count: 4096)
     while data.last != UInt8(ascii: "\n") {
-      let count = read(STDIN_FILENO, &buffer, buffer.count)
+      let count = uninterrupted { read(STDIN_FILENO, &buffer, buffer.count) }
       guard count > 0 else { return nil }
       data.append(contentsOf: buffer[..<count])
     }
@@ -79,7 +79,8 @@ import Torch
       if let team, task.isPlanned { try task.configuration.checkPlanned(for: team.world) }
       return try TrainingRun.start(
         task.configuration, at: task.directory, command: task.command, team: team,
-        until: { Interruption.isRequested }, report: emit)
+        until: { Interruption.isRequested },
+        orWhileMeasuring: { Interruption.isRequested }, report: emit)
     }
     return summary ?? interrupted(run.path)
   }
@@ -88,7 +89,8 @@ import Torch
     let run = try RunDirectory.open(task.directory)
     let summary = try inTeam(task.directory) { team in
       try TrainingRun.resume(
-        run, command: task.command, team: team, until: { Interruption.isRequested }, report: emit)
+        run, command: task.command, team: team, until: { Interruption.isRequested },
+        orWhileMeasuring: { Interruption.isRequested }, report: emit)
     }
     return summary ?? interrupted(run.path)
   }
@@ -170,7 +172,9 @@ import Torch
     line.withUnsafeBytes { buffer in
       var written = 0
       while written < buffer.count {
-        let count = Foundation.write(STDOUT_FILENO, buffer.baseAddress! + written, buffer.count - written)
+        let count = uninterrupted {
+          Foundation.write(STDOUT_FILENO, buffer.baseAddress! + written, buffer.count - written)
+        }
         if count <= 0 { break }
         written += count
       }

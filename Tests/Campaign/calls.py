@@ -27,7 +27,7 @@ ERRORS = {
 # After these a program tries again, as POSIX has it.
 RETRIED = {("write", "EINTR"), ("openat", "EINTR"), ("read", "EINTR"), ("pread64", "EINTR"), ("flock", "EINTR"),
            ("ftruncate", "EINTR")}
-CALL = re.compile(r"^(\d+) (?:<\.\.\. )?(\w+)(?:\(| resumed)")
+CALL = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)(?:\(| resumed)")
 
 
 class Calls(bench.Cases):

@@ -148,7 +148,9 @@ typealias Measurement = Records.Measurement
   }
 
   /// One of a later version is neither missing nor damaged.
-  @Test(arguments: [summary, manifest, measurement] as [any Document]) func found(document: any Document) throws {
+  @Test(arguments: [summary, manifest, measurement] as [any Document]) func found(document: any Document)
+    throws
+  {
     func check<Content: Document>(_ document: Content) throws {
       let directory = try TemporaryDirectory()
       #expect(try Content.found(in: directory.path) == nil)

@@ -3,6 +3,7 @@ import Foundation
 import NN
 import Problems
 import Randomness
+import Records
 import TestSupport
 import Tasks
 import Testing
@@ -145,6 +146,41 @@ import Torch
       _ = try TrainingRun.resume(copy, command: [], report: { _ in })
       try fixture.expectEqual(copy, whole)
       #expect(!FileManager.default.fileExists(atPath: copy.weights + ".partial-99999999"))
+    }
+  }
+
+  /// Whatever is being measured or captured, a wish to stop comes through at the next batch, and the run goes on to the same
+  /// bits.
+  @Test func stoppedBetweenBatches() throws {
+    var configuration = fixture.configuration
+    configuration.metrics.collapseEveryEpochs = 2
+    configuration.capture.at = [0.5]
+    let whole = try fixture.run(configuration, "whole").run
+    // As many are asked for in a whole run.
+    var batches = 0
+    _ = try TrainingRun.start(
+      configuration, at: fixture.directory.file("counted"), command: [],
+      orWhileMeasuring: {
+        batches += 1
+        return false
+      }, report: { _ in })
+    #expect(batches > 12)
+    for wanted in stride(from: 1, through: batches, by: batches / 3) {
+      var asked = 0
+      let (run, summary) = try TrainingRun.start(
+        configuration, at: fixture.directory.file("stopped-\(wanted)"), command: [],
+        orWhileMeasuring: {
+          asked += 1
+          return asked >= wanted
+        }, report: { _ in })
+      #expect(summary == nil && asked == wanted)
+      #expect(try Manifest(path: run.manifest).state == .interrupted)
+      #expect(try TrainingRun.resume(run, command: [], report: { _ in }) != nil)
+      try fixture.expectEqual(run, whole)
+      for capture in try FileManager.default.contentsOfDirectory(atPath: whole.captures) {
+        #expect(
+          try fixture.bytes("\(run.captures)/\(capture)") == fixture.bytes("\(whole.captures)/\(capture)"))
+      }
     }
   }
 
