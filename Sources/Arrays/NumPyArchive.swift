@@ -17,12 +17,15 @@ enum NumPyArchive {
   private static let listing = """
     import json, struct, sys, zipfile
     with zipfile.ZipFile(sys.argv[1]) as archive, open(sys.argv[1], "rb") as file:
-        members = []
+        members, names = [], set()
         for info in archive.infolist():
             if not info.filename.endswith(".npy"):
                 continue
             if info.flag_bits & 1:
                 sys.exit(info.filename + " is encrypted")
+            if info.filename in names:
+                sys.exit(info.filename + " is in it twice")
+            names.add(info.filename)
             offset = None
             if info.compress_type == zipfile.ZIP_STORED:
                 file.seek(info.header_offset + 26)

@@ -159,7 +159,8 @@ final class OpenFile: Sendable {
   let size: Int
 
   init(_ path: String, named shown: String? = nil, isTemporary: Bool = false) throws {
-    descriptor = uninterrupted { open(path, O_RDONLY | O_CLOEXEC) }
+    // A pipe would wait for who writes to it.
+    descriptor = uninterrupted { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
     let code = errno
     guard descriptor >= 0 else {
       let isMissing = code == ENOENT
@@ -170,6 +171,12 @@ final class OpenFile: Sendable {
     }
     var status = stat()
     fstat(descriptor, &status)
+    guard [S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) else {
+      close(descriptor)
+      throw Problem(
+        .unreadableFile, file: shown ?? path,
+        "is a pipe or a device; what is read must be a file, which can be read from any place")
+    }
     size = Int(status.st_size)
     self.path = shown ?? path
     self.isTemporary = isTemporary

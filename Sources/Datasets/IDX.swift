@@ -76,6 +76,11 @@ public struct IDXFile: Sendable {
   }
 
   private static func uncompressed(_ path: String) throws -> Data {
+    var status = stat()
+    // A pipe would wait for who writes to it.
+    guard stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG else {
+      throw Problem(.missingFile, path, "\(path) is not a file.")
+    }
     let data: Data
     do {
       data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)

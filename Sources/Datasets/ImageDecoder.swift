@@ -149,7 +149,8 @@ struct ImageDecoder {
 
     def decode(path):
         try:
-            with Image.open(path) as image:
+            # Of the others, some are read by programs that are started for them.
+            with Image.open(path, formats=["BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"]) as image:
                 if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
                     # 16 bits a pixel, of which a conversion would keep what is below 256.
                     image = image.convert("I").point(lambda value: value / 256).convert("L")

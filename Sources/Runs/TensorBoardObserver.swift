@@ -6,9 +6,10 @@ import Training
 
 /// A run's measurements, as TensorBoard shows them beside those of other runs.
 ///
-/// They are a copy of what `metrics.jsonl` has: where they cannot be written, the run goes on.
+/// They are a copy of what `metrics.jsonl` has: where they cannot be written, the run says so once and goes on without.
 final class TensorBoardObserver: Observer {
-  private let file: EventFile?
+  private var file: EventFile?
+  private let note: (String) -> Void
 
   /// Tags by the names of numbers; an epoch is a number only here.
   private static let tags = Dictionary(
@@ -18,16 +19,33 @@ final class TensorBoardObserver: Observer {
 
   /// A new event file in a run's directory, with the configuration as hyperparameters.
   ///
-  /// - Parameter step: that training goes on from; nil for its start.
-  init(_ run: RunDirectory, _ configuration: Configuration, from step: Int?) {
-    file = try? EventFile(directory: run.path, resumedAt: step.map { $0 + 1 })
+  /// - Parameters:
+  ///   - step: that training goes on from; nil for its start.
+  ///   - note: told if it cannot be written.
+  init(
+    _ run: RunDirectory, _ configuration: Configuration, from step: Int?, note: @escaping (String) -> Void
+  ) {
+    self.note = note
+    attempt { file = try EventFile(directory: run.path, resumedAt: step.map { $0 + 1 }) }
     let judged = ["test_accuracy", "train_loss"].compactMap { Self.tags[$0] }
-    try? file?.add(hyperparameters: Self.hyperparameters(configuration), metrics: judged)
+    attempt { try file?.add(hyperparameters: Self.hyperparameters(configuration), metrics: judged) }
+  }
+
+  private func attempt(_ write: () throws -> Void) {
+    do {
+      try write()
+    } catch {
+      file = nil
+      let reason = (error as? POSIXError).map { String(cString: strerror($0.code.rawValue)) } ?? "\(error)"
+      note(
+        "TensorBoard's file cannot be written (\(reason)); the run goes on without it, and metrics.jsonl has all"
+      )
+    }
   }
 
   func didFinishEpoch(_ row: MetricRow, _: TrainingLoop) {
     let scalars = row.numbers.entries.compactMap { entry in Self.tags[entry.name].map { ($0, entry.value) } }
-    try? file?.add(scalars, step: row.step)
+    attempt { try file?.add(scalars, step: row.step) }
   }
 
   /// The run's results, at its last step.
@@ -35,12 +53,14 @@ final class TensorBoardObserver: Observer {
     let scalars = NumberCatalogue.mixtures.compactMap { number in
       number.tag.flatMap { tag in summary.numbers[number.path].map { (tag, $0) } }
     }
-    try? file?.add(scalars, step: step)
+    attempt { try file?.add(scalars, step: step) }
   }
 
   func end(_ state: Manifest.State) {
-    try? file?.end(
-      state == .finished ? .success : [.failed, .diverged].contains(state) ? .failure : .running)
+    attempt {
+      try file?.end(
+        state == .finished ? .success : [.failed, .diverged].contains(state) ? .failure : .running)
+    }
   }
 
   /// Every setting by its path, such as `optimizer.learning_rate`.

@@ -104,8 +104,9 @@ public struct TrainingRun {
     var manifest = try Manifest(setup)
     try manifest.begin(command, workers: setup.shares?.group.size, in: run)
     let events = TensorBoardObserver(
-      run, setup.configuration, from: manifest.stretches.count > 1 ? checkpoint?.stepsDone(planner) ?? 0 : nil
-    )
+      run, setup.configuration,
+      from: manifest.stretches.count > 1 ? checkpoint?.stepsDone(planner) ?? 0 : nil,
+      note: { [report] in report(.note($0)) })
     defer { events.end(manifest.state) }
     do {
       announce(manifest)

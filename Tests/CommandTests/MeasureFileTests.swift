@@ -218,6 +218,27 @@ import Testing
       64, ["given twice"])
   }
 
+  /// What waits for a writer, or holds one name twice.
+  @Test func refusesPipesAndDoubles() throws {
+    try python(
+      """
+      import os, warnings, zipfile
+      warnings.simplefilter("ignore")
+      names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+      os.mkfifo("pipe.safetensors"), os.mkdir("idx"), [os.mkfifo(f"idx/{name}") for name in names]
+      np.savez("double.npz", features=x, labels=y)
+      with zipfile.ZipFile("double.npz") as a, zipfile.ZipFile("double.npz", "a") as b:
+          b.writestr("features.npy", a.read("features.npy"))
+      """)
+    try run("measure", "pipe.safetensors").expectFailure(66, ["pipe.safetensors: is a pipe or a device"])
+    try run("measure", "/dev/zero").expectFailure(66, ["is a pipe or a device"])
+    try run("measure", "double.npz").expectFailure(65, ["features.npy is in it twice"])
+    try run("capture", "--module", "pipe.safetensors", "--data", "idx", "--data-path", "idx", "--out", "c")
+      .expectFailure(66, ["is not a file"])
+    try run("train", "--set", "data.dataset=idx", "--set", "data.path=idx").expectFailure(
+      66, ["is not a file"])
+  }
+
   /// Test logits stand in for a classifier.
   @Test func takesTestLogits() throws {
     try python(

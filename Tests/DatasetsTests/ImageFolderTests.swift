@@ -221,6 +221,10 @@ import Testing
       "[save(f'test/{n}.png', flat(1, 2, 3, size=6)) for n in ('dog/a', 'cat/b', 'cat/c')]",
       ["training images have 4×4 pixels, test images 6×6"]
     ),
+    (
+      "open(sys.argv[1] + '/train/cat/x.png', 'w').write('%!PS-Adobe-3.0 EPSF-3.0\\n%%BoundingBox: 0 0 4 4\\n')",
+      ["x.png (cannot identify image file"]
+    ),
     ("os.makedirs(sys.argv[1] + '/train/new')", ["class new has no images"]),
     (
       "[save(f'train/{n}/a.png', flat(1, 2, 3)) for n in ('\\u00e9', 'e\\u0301')]",
