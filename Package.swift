@@ -168,7 +168,8 @@ let package = Package(
     tests("RecordsTests", ["Records", "Problems", "TestSupport"]),
     tests("CUDATests", ["CCUDA", "CUDA", "EmulatedCUDA", "NCCLTwin", "Problems", "TestSupport", "Torch"]),
     .target(
-      name: "ThreadGroups", dependencies: ["Torch"], path: "Tests/ThreadGroups", swiftSettings: strict),
+      name: "ThreadGroups", dependencies: ["Problems", "Torch"], path: "Tests/ThreadGroups",
+      swiftSettings: strict),
     tests("NNTests", ["CKernels", "CUDA", "EmulatedCUDA", "NN", "Problems", "Torch"], fixtures: true),
     tests("ModelsTests", ["Arrays", "Models", "NN", "Problems", "Torch"], fixtures: true),
     tests("RandomnessTests", ["Randomness"]),
@@ -198,7 +199,7 @@ let package = Package(
     tests("SystemToolsTests", ["Problems", "SystemTools", "TestSupport"]),
     tests("TensorBoardTests", ["TensorBoard", "TestSupport"]),
     tests("TheoryTests", ["Problems", "Theory", "Randomness"], fixtures: true),
-    tests("TorchTests", ["Arrays", "Problems", "Torch"], fixtures: true),
+    tests("TorchTests", ["Arrays", "Problems", "ThreadGroups", "Torch"], fixtures: true),
   ],
   cxxLanguageStandard: .cxx20
 )

@@ -23,11 +23,14 @@ struct Driver {
   int (*record_event)(cc_event, void *);
   int (*query_event)(cc_event);
   int (*free_event)(cc_event);
+  int (*make_stream)(void **, unsigned);
+  int (*wait_for_event)(void *, cc_event, unsigned);
+  int (*free_stream)(void *);
 };
 
 constexpr int capability_major = 75, capability_minor = 76;
 constexpr int not_ready = 600;
-constexpr unsigned event_without_timing = 2;
+constexpr unsigned event_without_timing = 2, stream_by_itself = 1;
 constexpr int capture_mode_relaxed = 2;
 
 std::string words(const Driver &driver, int status) {
@@ -60,7 +63,10 @@ cc_error open_driver(Driver &driver) {
       (error = shim::find(library, "cuEventCreate", driver.make_event)) ||
       (error = shim::find(library, "cuEventRecord", driver.record_event)) ||
       (error = shim::find(library, "cuEventQuery", driver.query_event)) ||
-      (error = shim::find(library, "cuEventDestroy_v2", driver.free_event))) {
+      (error = shim::find(library, "cuEventDestroy_v2", driver.free_event)) ||
+      (error = shim::find(library, "cuStreamCreate", driver.make_stream)) ||
+      (error = shim::find(library, "cuStreamWaitEvent", driver.wait_for_event)) ||
+      (error = shim::find(library, "cuStreamDestroy_v2", driver.free_stream))) {
     return error;
   }
   return checked(driver, "cuInit", driver.initialise(0));
@@ -171,4 +177,22 @@ extern "C" cc_error cc_event_free(cc_event event) {
   const Driver *d;
   if (auto error = driver(d)) return error;
   return checked(*d, "cuEventDestroy", d->free_event(event));
+}
+
+extern "C" cc_error cc_stream_make(void **result) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  return checked(*d, "cuStreamCreate", d->make_stream(result, stream_by_itself));
+}
+
+extern "C" cc_error cc_stream_wait(void *stream, cc_event event) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  return checked(*d, "cuStreamWaitEvent", d->wait_for_event(stream, event, 0));
+}
+
+extern "C" cc_error cc_stream_free(void *stream) {
+  const Driver *d;
+  if (auto error = driver(d)) return error;
+  return checked(*d, "cuStreamDestroy", d->free_stream(stream));
 }

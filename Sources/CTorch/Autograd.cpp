@@ -1,6 +1,10 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <mutex>
 
 #include "Internal.h"
 
@@ -15,6 +19,16 @@ variable_list collect(const ct_tensor *tensors, size_t count) {
     list.push_back(tensors == nullptr ? at::Tensor() : shim::borrow(tensors[i]));
   }
   return list;
+}
+
+/// Has libtorch end the pass with a callback's failure.
+void pass_on(ct_error error) {
+  if (error == nullptr) return;
+  const std::string message(error->message);
+  const ct_code code = error->code;
+  ct_error_free(error);
+  TORCH_CHECK_WITH(OutOfMemoryError, code != CT_OUT_OF_MEMORY, message);
+  TORCH_CHECK(false, message);
 }
 
 /// A node of the graph whose backward pass is the caller's.
@@ -40,13 +54,7 @@ struct CallerNode : torch::autograd::Node {
       results.push_back(shim::borrow(tensor));
       ct_tensor_free(tensor);
     }
-    if (error != nullptr) {
-      const std::string message(error->message);
-      const ct_code code = error->code;
-      ct_error_free(error);
-      TORCH_CHECK_WITH(OutOfMemoryError, code != CT_OUT_OF_MEMORY, message);
-      TORCH_CHECK(false, message);
-    }
+    pass_on(error);
     return results;
   }
 
@@ -60,6 +68,55 @@ struct CallerNode : torch::autograd::Node {
   void *context;
   ct_backward_function backward;
   void (*release)(void *);
+};
+
+/// Who is told of gradients. A pass that has failed on one of libtorch's threads may still be at work on another.
+struct Listener {
+  std::mutex lock;
+  ct_gradient_function arrived;  // null once nobody listens any more
+  void *context;
+};
+
+struct LeafHook : torch::autograd::PostAccumulateGradHook {
+  LeafHook(std::shared_ptr<Listener> listener, size_t leaf) : listener(std::move(listener)), leaf(leaf) {}
+
+  void operator()(const at::Tensor &) override {
+    // Of its own, as this hook may be taken away meanwhile.
+    const auto kept = listener;
+    const std::lock_guard<std::mutex> guard(kept->lock);
+    if (kept->arrived != nullptr) pass_on(kept->arrived(kept->context, leaf));
+  }
+
+  std::shared_ptr<Listener> listener;
+  size_t leaf;
+};
+
+/// Hooks at leaves, for as long as it is there.
+class LeafHooks {
+ public:
+  LeafHooks(variable_list leaves, void *context, ct_gradient_function arrived)
+      : leaves(std::move(leaves)), listener(std::make_shared<Listener>()) {
+    listener->arrived = arrived;
+    listener->context = context;
+    for (size_t i = 0; i < this->leaves.size(); i++) {
+      torch::autograd::impl::set_post_acc_grad_hooks(this->leaves[i], std::make_unique<LeafHook>(listener, i));
+    }
+  }
+
+  ~LeafHooks() {
+    {
+      const std::lock_guard<std::mutex> guard(listener->lock);
+      listener->arrived = nullptr;
+    }
+    for (const auto &leaf : leaves) torch::autograd::impl::set_post_acc_grad_hooks(leaf, nullptr);
+  }
+
+  LeafHooks(const LeafHooks &) = delete;
+  LeafHooks &operator=(const LeafHooks &) = delete;
+
+ private:
+  variable_list leaves;
+  std::shared_ptr<Listener> listener;
 };
 
 }  // namespace
@@ -106,6 +163,14 @@ extern "C" ct_error ct_set_gradient(ct_tensor tensor, ct_tensor gradient) {
 extern "C" ct_error ct_backward(ct_tensor root, ct_tensor seed, bool retain_graph) {
   return shim::guarded([&] {
     torch::autograd::backward({root->value}, {shim::borrow(seed)}, retain_graph);
+  });
+}
+
+extern "C" ct_error ct_backward_telling(ct_tensor root, const ct_tensor *leaves, size_t leaf_count, void *context,
+                                        ct_gradient_function arrived) {
+  return shim::guarded([&] {
+    const LeafHooks hooks(collect(leaves, leaf_count), context, arrived);
+    torch::autograd::backward({root->value});
   });
 }
 

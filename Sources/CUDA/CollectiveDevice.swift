@@ -6,6 +6,8 @@ import Torch
 protocol CollectiveDevice: Sendable {
   /// A place in a stream that the device passes.
   typealias Event = UnsafeMutableRawPointer
+  /// What is queued on it is done one after another; nil is a device's own.
+  typealias StreamHandle = UnsafeMutableRawPointer?
 
   /// Where the tensors are.
   var device: Device { get }
@@ -20,12 +22,21 @@ protocol CollectiveDevice: Sendable {
   func beginWatching() throws
 
   /// The stream that the calling thread queues on.
-  func stream() throws -> UnsafeMutableRawPointer?
+  func stream() throws -> StreamHandle
+
+  /// A stream beside it, on the calling thread's device.
+  func makeStream() throws -> StreamHandle
+
+  /// Frees a stream when what is queued on it is done.
+  func free(stream: StreamHandle)
 
   func makeEvent() throws -> Event
 
   /// Puts an event at a stream's end.
-  func record(_ event: Event, on stream: UnsafeMutableRawPointer?) throws
+  func record(_ event: Event, on stream: StreamHandle) throws
+
+  /// Has what is queued on a stream from now on wait for an event, where that is now.
+  func wait(for event: Event, on stream: StreamHandle) throws
 
   /// Whether the device has passed an event; does not wait.
   ///
@@ -75,7 +86,15 @@ struct CUDACollectiveDevice: CollectiveDevice {
     try check(cc_thread_ignore_recordings())
   }
 
-  func stream() throws -> UnsafeMutableRawPointer? { try device.unsafeStream() }
+  func stream() throws -> StreamHandle { try device.unsafeStream() }
+
+  func makeStream() throws -> StreamHandle {
+    var stream: StreamHandle = nil
+    try check(cc_stream_make(&stream))
+    return stream
+  }
+
+  func free(stream: StreamHandle) { cc_error_free(cc_stream_free(stream)) }
 
   func makeEvent() throws -> Event {
     var event: cc_event?
@@ -83,9 +102,9 @@ struct CUDACollectiveDevice: CollectiveDevice {
     return event!
   }
 
-  func record(_ event: Event, on stream: UnsafeMutableRawPointer?) throws {
-    try check(cc_event_record(event, stream))
-  }
+  func record(_ event: Event, on stream: StreamHandle) throws { try check(cc_event_record(event, stream)) }
+
+  func wait(for event: Event, on stream: StreamHandle) throws { try check(cc_stream_wait(stream, event)) }
 
   func hasPassed(_ event: Event) throws -> Bool {
     var result = false

@@ -3,7 +3,10 @@ import Foundation
 import Problems
 import Torch
 
-/// One rank's part of a communicator, and a thread that watches what is queued on it.
+/// One rank's part of a communicator, its stream, and a thread that watches what is queued there.
+///
+/// All operations are on that one stream, in the order of their calls: on several, those of one communicator could wait
+/// for each other. Events order them with the streams that callers compute on.
 ///
 /// NCCL lets one thread at a time use a communicator, and none while it is aborted; calls do not block, so
 /// that it can be aborted at any time (NCCL's user guide, "Fault Tolerance" and "Thread Safety"). Only the
@@ -16,12 +19,15 @@ final class NCCLCommunicator: @unchecked Sendable {
   private let size: Int
   private let library: NCCLLibrary
   private let device: any CollectiveDevice
+  let stream: CollectiveDevice.StreamHandle
 
   /// Held from the beginning of an operation until it is queued: no other may be begun before.
   private let turn = NSLock()
   /// Guards what follows, and wakes the watching thread.
   private let lock = NSCondition()
   private(set) var handle: cc_communicator?
+  /// Where a caller's stream was when it last began something.
+  private var start: CollectiveDevice.Event?
   private var failure: TorchError?
   private var operations: [Operation] = []
   private var begun = 0
@@ -35,21 +41,31 @@ final class NCCLCommunicator: @unchecked Sendable {
     let number: Int
     let type: DType
     let shape: [Int]
-    /// What it reads and writes, while nothing in the stream keeps it from being used for something else.
+    /// What it reads and writes, while nothing keeps that from being used for something else.
     var tensors: [Tensor]
     let start = ContinuousClock.now
-    /// Behind it in its stream; nil while it is being queued.
+    /// Behind it in the stream; nil while it is being queued.
     var event: CollectiveDevice.Event?
 
     var summary: String { "\(type)\(shape)" }
   }
 
-  /// Watches over a communicator that was begun, and owns it.
+  /// Begins to make one, on the calling thread's device, and watches over it.
+  ///
+  /// - Throws: an error if the device has no stream for it, or NCCL cannot begin.
   init(
-    _ handle: cc_communicator, of library: NCCLLibrary, on device: any CollectiveDevice, name: String,
-    size: Int, timeout: Double
-  ) {
-    (self.handle, self.library, self.device) = (handle, library, device)
+    _ id: Data, rank: Int, of size: Int, by library: NCCLLibrary, on device: any CollectiveDevice,
+    name: String,
+    timeout: Double
+  ) throws {
+    (self.library, self.device) = (library, device)
+    stream = try device.makeStream()
+    do {
+      handle = try library.makeCommunicator(id: id, rank: rank, size: size)
+    } catch {
+      device.free(stream: stream)
+      throw error
+    }
     (self.name, self.size, self.timeout) = (name, size, min(max(timeout, 0.001), 1e9))
     let thread = Thread { self.watch() }
     thread.name = "NCCL \(name)"
@@ -81,35 +97,70 @@ final class NCCLCommunicator: @unchecked Sendable {
     lock.withLock { _ = giveUp(operation, arguments, reason, .lostWorker) }
   }
 
-  /// Queues an operation on the calling thread's stream, and returns when it is queued.
+  /// Queues an operation behind what the calling thread's stream has come to, and returns when it is queued.
   ///
   /// - Parameters:
   ///   - name: of the operation, in messages.
   ///   - input: what it reads.
-  ///   - output: what it writes.
+  ///   - output: what it writes. Both are kept until it is done, or ``finish(_:)`` was called.
   ///   - body: calls NCCL's functions, the first failure of which it returns.
+  /// - Returns: its number.
   /// - Throws: `TorchError`, with the code `lostWorker` for whatever NCCL says.
-  func queue(
+  func begin(
     _ name: String, from input: Tensor, to output: Tensor,
     _ body: (cc_collectives, cc_communicator, UnsafeMutableRawPointer?) -> Int32
-  ) throws {
+  ) throws -> Int {
     try turn.withLock {
-      do {
+      try explaining(name) {
         try device.makeCurrent()
-        let stream = try device.stream()
-        try lock.withLock { try begin(name, input, output) { body($0, $1, stream) } }
+        let number = try lock.withLock {
+          try checkFailure()
+          try follow(device.stream())
+          return try begin(name, input, output) { body($0, $1, stream) }
+        }
         try waitUntilQueued()
-        try lock.withLock { try mark(on: stream) }
-      } catch let failure as CUDAFailure {
-        throw TorchError(operation: name, reason: failure.description)
+        try lock.withLock { try mark() }
+        return number
       }
     }
   }
 
+  /// Has the calling thread's stream wait for an operation, upon which what that read may be used for something else.
+  ///
+  /// - Throws: `TorchError` with what has happened to the communicator.
+  func finish(_ number: Int) throws {
+    try lock.withLock {
+      try checkFailure()
+      // What is no longer there was done long ago.
+      guard let place = operations.firstIndex(where: { $0.number == number }) else { return }
+      try explaining(operations[place].name) {
+        try device.makeCurrent()
+        try device.wait(for: operations[place].event!, on: device.stream())
+      }
+      operations[place].tensors = []
+    }
+  }
+
+  /// The device's own errors as those of an operation.
+  private func explaining<Result>(_ operation: String, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let failure as CUDAFailure {
+      throw TorchError(operation: operation, reason: failure.description)
+    }
+  }
+
+  /// Has the stream wait for what a caller's has come to.
+  private func follow(_ other: CollectiveDevice.StreamHandle) throws {
+    let event = try start ?? device.makeEvent()
+    start = event
+    try device.record(event, on: other)
+    try device.wait(for: event, on: stream)
+  }
+
   private func begin(
     _ name: String, _ input: Tensor, _ output: Tensor, _ body: (cc_collectives, cc_communicator) -> Int32
-  ) throws {
-    try checkFailure()
+  ) throws -> Int {
     guard let handle else {
       throw TorchError(operation: name, reason: "group \(self.name) was closed", code: .lostWorker)
     }
@@ -122,6 +173,7 @@ final class NCCLCommunicator: @unchecked Sendable {
     guard status == NCCLLibrary.Status.success || status == NCCLLibrary.Status.inProgress else {
       throw giveUp(name, [operations.last!.summary], library.words(status, handle), .lostWorker)
     }
+    return begun
   }
 
   /// NCCL queues in the background, in the first call after it has connected with the other ranks. For how
@@ -134,7 +186,7 @@ final class NCCLCommunicator: @unchecked Sendable {
     }
   }
 
-  private func mark(on stream: UnsafeMutableRawPointer?) throws {
+  private func mark() throws {
     try checkFailure()
     // This one is the last: operations take turns, and none goes before it has an event.
     let last = operations.count - 1
@@ -144,7 +196,6 @@ final class NCCLCommunicator: @unchecked Sendable {
       throw giveUp(operations[last].name, [operations[last].summary], "\(error)", .engineFailed)
     }
     operations[last].event = events.removeLast()
-    operations[last].tensors = []
   }
 
   /// Lets what is queued be done, and gives the communicator back; aborts it where that fails. Returns in any
@@ -179,8 +230,9 @@ final class NCCLCommunicator: @unchecked Sendable {
     if let taken, !isWell || !finish(taken) { _ = library.functions.abort(taken) }
     lock.lock()
     // One that is queued still is freed by the driver when the device has passed it.
-    (events + operations.compactMap(\.event)).forEach(device.free)
-    (events, operations) = ([], [])
+    (events + operations.compactMap(\.event) + [start].compactMap { $0 }).forEach(device.free)
+    device.free(stream: stream)
+    (events, operations, start) = ([], [], nil)
     hasEnded = true
     lock.broadcast()
     lock.unlock()

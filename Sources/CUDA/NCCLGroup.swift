@@ -6,8 +6,9 @@ import Torch
 /// A group that exchanges between CUDA devices by NVIDIA's NCCL, over whatever connects them: NVLink, PCI, a
 /// network.
 ///
-/// Operations are queued on the stream that the calling thread queues on, and do not wait for the device. A
-/// thread watches them: where one fails or is not done in time, it aborts the communicator, upon which the
+/// Operations are queued on a stream of the group's, behind what the calling thread has queued on its own, and that one
+/// waits for them where they are finished; none waits for the device. A thread watches them: where one fails or is not
+/// done in time, it aborts the communicator, upon which the
 /// device goes on with what is queued behind, and every later call throws what has happened. So results are
 /// to be trusted only when ``checkAlive()`` throws nothing after the device has computed them. CUDA graphs
 /// that contain operations of a group are not provided for.
@@ -62,9 +63,8 @@ public final class NCCLGroup: ProcessGroup {
       let (device, library) = (try open(), try find())
       let id = try meeting.agree(on: library, device)
       try device.makeCurrent()
-      let made = NCCLCommunicator(
-        try library.makeCommunicator(id: id, rank: rank, size: size), of: library, on: device, name: name,
-        size: size, timeout: timeout)
+      let made = try NCCLCommunicator(
+        id, rank: rank, of: size, by: library, on: device, name: name, timeout: timeout)
       do {
         try meeting.wait("connected by NCCL") { try made.isReady() }
         try meeting.all("ready")
@@ -79,23 +79,24 @@ public final class NCCLGroup: ProcessGroup {
 
   deinit { communicator.close() }
 
-  /// Every rank's tensor, one after another: size×shape from tensors of one shape and type (ncclAllGather).
+  /// Begins to gather every rank's tensor, one after another: size×shape from tensors of one shape and type
+  /// (ncclAllGather).
   ///
   /// - Throws: `TorchError`: of a type or on a device that it cannot be; with the code `lostWorker` for what
   ///   has happened to the group, now or in an earlier operation.
-  public func gathered(_ tensor: Tensor) throws -> Tensor {
+  public func beginGathering(_ tensor: Tensor) throws -> Exchange {
     let shape = [size] + tensor.shape
-    return try queue("gather", tensor, shape: shape) { nccl, handle, stream, input, output, type in
+    return try begin("gather", tensor, shape: shape) { nccl, handle, stream, input, output, type in
       nccl.gather(input, output, tensor.count, type, handle, stream)
     }
   }
 
-  /// Sends slice i of the first dimension, which is as long as there are ranks, to rank i; gives what every
-  /// rank has sent to this one, in their order, in the same shape (ncclSend and ncclRecv with all ranks in
+  /// Begins to send slice i of the first dimension, which is as long as there are ranks, to rank i; gives what
+  /// every rank has sent to this one, in their order, in the same shape (ncclSend and ncclRecv with all ranks in
   /// one group).
   ///
-  /// - Throws: as ``gathered(_:)``, and `TorchError` for another number of slices.
-  public func exchanged(_ tensor: Tensor) throws -> Tensor {
+  /// - Throws: as ``beginGathering(_:)``, and `TorchError` for another number of slices.
+  public func beginExchanging(_ tensor: Tensor) throws -> Exchange {
     let shape = try tensor.checked().shape
     guard shape.first == size else {
       throw TorchError(
@@ -103,7 +104,7 @@ public final class NCCLGroup: ProcessGroup {
         reason: "the first dimension must be as long as there are ranks, which are \(size)")
     }
     let (count, size) = (tensor.count / size, size)
-    return try queue("exchange", tensor, shape: shape) { nccl, handle, stream, input, output, type in
+    return try begin("exchange", tensor, shape: shape) { nccl, handle, stream, input, output, type in
       let bytes = count * elementSize(tensor.dtype)
       var status = nccl.begin_group()
       guard status == NCCLLibrary.Status.success else { return status }
@@ -118,6 +119,9 @@ public final class NCCLGroup: ProcessGroup {
     }
   }
 
+  /// Always: the group has a stream of its own.
+  public func isAsynchronous(on device: Device) -> Bool { true }
+
   /// Throws what has happened to the group in an earlier operation, if something has; does not wait.
   ///
   /// - Throws: `TorchError` with the code `lostWorker`, or `engineFailed` where the device has failed.
@@ -128,7 +132,7 @@ public final class NCCLGroup: ProcessGroup {
     _ output: UnsafeMutableRawPointer, _ type: Int32
   ) -> Int32
 
-  private func queue(_ operation: String, _ tensor: Tensor, shape: [Int], _ call: Call) throws -> Tensor {
+  private func begin(_ operation: String, _ tensor: Tensor, shape: [Int], _ call: Call) throws -> Exchange {
     func failure(_ reason: String) -> TorchError {
       TorchError(operation: operation, arguments: ["\(tensor.dtype)\(tensor.shape)"], reason: reason)
     }
@@ -147,11 +151,16 @@ public final class NCCLGroup: ProcessGroup {
     }
     guard output.count > 0 else {
       try checkAlive()
-      return output
+      return Exchange { output }
     }
     let (source, target) = (try input.unsafeDeviceAddress(), try output.unsafeDeviceAddress())
-    try communicator.queue(operation, from: input, to: output) { call($0, $1, $2, source, target, type) }
-    return output
+    let number = try communicator.begin(operation, from: input, to: output) {
+      call($0, $1, $2, source, target, type)
+    }
+    return Exchange { [communicator] in
+      try communicator.finish(number)
+      return output
+    }
   }
 }
 

@@ -45,6 +45,9 @@ extension Configuration {
       (0.01...100_000).contains(engine.timeoutMinutes), "engine.timeout_minutes", engine.timeoutMinutes,
       "from 0.01 to 100000")
     try require(
+      (0...100_000).contains(engine.bucketMegabytes), "engine.bucket_mb", engine.bucketMegabytes,
+      "from 0 (one piece) to 100000")
+    try require(
       Set(data.classes).count == data.classes.count && data.classes.count != 1,
       "data.classes", data.classes, "two or more different classes, or empty for all")
     let dataset = data.dataset.descriptor

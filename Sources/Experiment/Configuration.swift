@@ -231,10 +231,14 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var kernels = Use.auto
     /// Minutes after which a worker of the run that does not answer is given up.
     public var timeoutMinutes = 30.0
+    /// Megabytes (10⁶ bytes) of gradients that workers exchange at a time, while the backward pass goes on; 0: all in one
+    /// piece after it.
+    public var bucketMegabytes = 0.5
 
     enum CodingKeys: String, CodingKey {
       case graph, kernels
       case timeoutMinutes = "timeout_minutes"
+      case bucketMegabytes = "bucket_mb"
     }
 
     /// Whether something is used.

@@ -5,23 +5,52 @@ private enum Ops {
   static let zeroEach = Operator("aten::_foreach_zero_")
 }
 
-/// The gradients of a network's trained tensors as one vector, in the order in which the network made these.
+/// The gradients of a network's trained tensors as one vector, in the order in which the network made these, or those of
+/// some neighbours among them.
 ///
 /// So the gradients of parts of a batch can be added, and exchanged between processes, all at once.
 public struct GradientVector {
   private let variables: Variables
   private let tensors: [Tensor]
   private let places: TensorPlaces
+  /// Where its first tensor is among all of the network's.
+  private let start: Int
 
   /// The gradients of a network.
-  public init(_ variables: Variables) {
+  public init(_ variables: Variables) { self.init(variables, variables.parameters, start: 0) }
+
+  private init(_ variables: Variables, _ tensors: [Tensor], start: Int) {
     self.variables = variables
-    tensors = variables.parameters
+    self.tensors = tensors
+    self.start = start
     places = TensorPlaces(tensors)
+  }
+
+  /// The gradients of a network in several vectors of whole tensors, the last tensors first, as a backward pass comes to
+  /// them.
+  ///
+  /// - Parameters:
+  ///   - variables: the network's.
+  ///   - elements: with how many a vector is full; nil: all are in one.
+  public static func buckets(_ variables: Variables, of elements: Int?) -> [GradientVector] {
+    let tensors = variables.parameters
+    guard let elements else { return [GradientVector(variables)] }
+    var (buckets, end, count): ([GradientVector], Int, Int) = ([], tensors.count, 0)
+    for start in tensors.indices.reversed() {
+      count += tensors[start].count
+      guard count >= elements || start == 0 else { continue }
+      buckets.append(GradientVector(variables, Array(tensors[start..<end]), start: start))
+      (end, count) = (start, 0)
+    }
+    return buckets
   }
 
   /// Number of elements.
   public var count: Int { places.count }
+
+  /// Where a backward pass leaves the gradients: at the tensors themselves, or at the copies that a step computes with. To
+  /// be asked for after the forward pass, which makes these.
+  public var leaves: [Tensor] { tensors.map(variables.copies.leaf) }
 
   /// Copies the gradients into a new vector and frees them.
   ///
@@ -34,13 +63,13 @@ public struct GradientVector {
       let gradients = try tensors.enumerated().map { index, tensor in
         guard let gradient = tensor.gradient ?? variables.copies.copy(of: tensor)?.gradient else {
           throw TorchError(
-            operation: "gradients", arguments: ["\(index)"], reason: "a parameter has no gradient")
+            operation: "gradients", arguments: ["\(start + index)"], reason: "a parameter has no gradient")
         }
         return gradient
       }
       let vector = try Tensor.zeros([length ?? count], dtype: dtype, device: variables.device).checked()
       try Ops.copyEach.run(.tensors(places.views(of: vector)), .tensors(gradients))
-      try variables.discardGradients()
+      try variables.discardGradients(of: tensors)
       return vector
     }
   }

@@ -89,6 +89,9 @@ final class WorkingCopies {
   /// The copy of a tensor, if layers have asked for one.
   func copy(of tensor: Tensor) -> Tensor? { pairs[tensor.identity]?.copy }
 
+  /// Where a pass leaves the gradient of a tensor: at its copy in a step that uses copies, otherwise at itself.
+  func leaf(of tensor: Tensor) -> Tensor { dtype == nil ? tensor : copy(of: tensor) ?? tensor }
+
   /// Frees gradients that copies have.
   func removeGradients() { for pair in pairs.values { try? pair.copy.setGradient(nil) } }
 
@@ -146,8 +149,13 @@ extension Variables {
   /// Frees all gradients: those of a step that was not taken to its end.
   ///
   /// - Throws: `TorchError` if one cannot be freed.
-  public func discardGradients() throws {
-    copies.removeGradients()
-    for tensor in parameters { try tensor.setGradient(nil) }
+  public func discardGradients() throws { try discardGradients(of: parameters) }
+
+  /// The same for some of the trained tensors.
+  func discardGradients(of tensors: [Tensor]) throws {
+    for tensor in tensors {
+      try tensor.setGradient(nil)
+      try copies.copy(of: tensor)?.setGradient(nil)
+    }
   }
 }

@@ -111,7 +111,7 @@ public struct BenchmarkReport: Document {
   public var stepSeconds: Spread
   /// Share of the median step in which images are chosen, augmented, normalised and mixed.
   public var inputShare: Double
-  /// What processes exchange in a step, by itself; nil for one alone.
+  /// From the end of a step's backward pass until the gradients of all processes are there; nil for one alone.
   public var exchangeSeconds: Spread?
   /// Largest resident size of the process so far.
   public var peakMemoryBytes: Int

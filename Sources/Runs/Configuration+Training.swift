@@ -175,7 +175,7 @@ extension Configuration {
     let count = batchNorm == .whole ? group?.size ?? 1 : gradientAccumulation
     return BatchParts(
       count, sharedBy: group, sumType: gradientSums == .bf16 ? .bfloat16 : .float32,
-      sharesStatistics: batchNorm == .whole)
+      sharesStatistics: batchNorm == .whole, bucketBytes: Int(engine.bucketMegabytes * 1e6))
   }
 
   private var cropFlip: CropFlip? { data.augmentation == .cropFlip ? CropFlip(padding: data.padding) : nil }

@@ -51,8 +51,7 @@ extension BenchmarkReport {
     startupSeconds = startup
     if let shares {
       workers = shares.group.size
-      exchangeSeconds = Spread(
-        try seconds(1 + task.steps) { _ in try work.exchange() }.dropFirst().map { $0 })
+      exchangeSeconds = Spread(try (0..<task.steps).map(work.timeExchange))
     }
     isRecorded = work.isRecorded
     notes = computing.notes + work.notes + (shares?.notes ?? [])
@@ -99,14 +98,17 @@ private struct TimedWork {
   /// Whether steps are replayed.
   var isRecorded: Bool { (stepper as? RecordedStep)?.recordedShapes.isEmpty == false }
 
-  /// What a step's processes exchange, and nothing else.
-  func exchange() throws { try stepper.step.exchange() }
+  /// Seconds that a step of several processes takes longer than its passes, for what these exchange.
+  func timeExchange(_ index: Int) throws -> Double {
+    try fill(index)
+    return try stepper.step.timingExchange(inputs)
+  }
 
   /// A whole step, or a batch evaluated or captured.
   func run(_ index: Int) throws {
     switch task.work {
     case .train:
-      try inputs.fill(stepper.step.own(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch)))
+      try fill(index)
       _ = try stepper(inputs)
     case .evaluate:
       _ = try network.forward(.all(batch(index), batchSize: task.configuration.batchSize), probes: [.logits])
@@ -118,11 +120,15 @@ private struct TimedWork {
   func prepare(_ index: Int) throws {
     switch task.work {
     case .train:
-      try inputs.fill(stepper.step.own(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch)))
+      try fill(index)
       _ = try stepper.step.prepared(inputs)
     case .evaluate: try network.prepare(.all(batch(index), batchSize: task.configuration.batchSize))
     case .capture: try network.prepare(mixtures(index))
     }
+  }
+
+  private func fill(_ index: Int) throws {
+    try inputs.fill(stepper.step.own(planner.numbers(order, epoch: 0, step: index % planner.stepsPerEpoch)))
   }
 
   private func batch(_ index: Int) -> DeviceImages {

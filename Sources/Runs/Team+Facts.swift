@@ -10,7 +10,7 @@ extension Team {
   struct Facts: Codable {
     var program: String
     var libtorch: String
-    /// As YAML, without where it is computed.
+    /// As YAML, without where it is computed, but with what is exchanged.
     var configuration: String
     var data: UInt64
 
@@ -18,6 +18,7 @@ extension Team {
       program = collapseVersion
       libtorch = Engine.loadedVersion ?? "unknown"
       var comparable = resolved.comparable
+      comparable.engine.bucketMegabytes = resolved.engine.bucketMegabytes
       if !comparable.data.path.isEmpty { comparable.data.path = "any" }
       configuration = try comparable.yaml()
       data = try images.fingerprint()

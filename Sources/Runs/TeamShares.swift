@@ -32,7 +32,7 @@ final class TeamShares: Sendable {
   /// What processes that take their steps together agree on, one step late: so nobody waits for it.
   final class Agreement {
     private let shares: TeamShares
-    private var pending: GlooGroup.Exchange?
+    private var pending: Exchange?
 
     init(_ shares: TeamShares) { self.shares = shares }
 

@@ -57,6 +57,52 @@ extension Tensor {
   }
 }
 
+extension Tensor {
+  /// The backward pass of a scalar, telling of gradients while it goes on.
+  ///
+  /// - Parameters:
+  ///   - leaves: what is told of.
+  ///   - arrived: given a leaf's place among them once its gradient is there, which it may take away. It is called for one
+  ///     leaf after another, in an order that is libtorch's, on the thread that computes them: on the CPU the calling one,
+  ///     which otherwise waits meanwhile.
+  /// - Throws: what `arrived` throws, which ends the pass; `TorchError` if an operator fails.
+  public func backward(telling leaves: [Tensor], _ arrived: (_ leaf: Int) throws -> Void) throws {
+    let handles: [ct_tensor?] = try leaves.map { try $0.checkedHandle() }
+    try withoutActuallyEscaping(arrived) { arrived in
+      let listener = Listener(arrived)
+      let failure = try withExtendedLifetime((leaves, listener)) {
+        try ct_backward_telling(
+          checkedHandle(), handles, handles.count, Unmanaged.passUnretained(listener).toOpaque(),
+          Listener.arrived)
+      }
+      if let error = listener.error {
+        ct_error_free(failure)
+        throw error
+      }
+      try check(failure, "backward", [summary])
+    }
+  }
+}
+
+/// Who is told of gradients, on its way through C, and the error that it threw.
+private final class Listener {
+  private let body: (Int) throws -> Void
+  private(set) var error: (any Error)?
+
+  init(_ body: @escaping (Int) throws -> Void) { self.body = body }
+
+  static let arrived: ct_gradient_function = { context, leaf in
+    let listener = Unmanaged<Listener>.fromOpaque(context!).takeUnretainedValue()
+    do {
+      try listener.body(leaf)
+      return nil
+    } catch {
+      listener.error = error
+      return ct_error_make(CT_OTHER, "\(error)")
+    }
+  }
+}
+
 /// Gradients of `outputs` with respect to `inputs`, without touching accumulated ones.
 ///
 /// - Parameters:

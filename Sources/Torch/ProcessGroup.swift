@@ -9,16 +9,20 @@ public protocol ProcessGroup: AnyObject, Sendable {
   /// How many there are.
   var size: Int { get }
 
-  /// Every rank's tensor, one after another: size×shape from tensors of one shape and type.
+  /// Begins to gather every rank's tensor, one after another: size×shape from tensors of one shape and type.
   ///
-  /// - Throws: `TorchError` with the code `lostWorker` if a rank is gone or does not answer in time.
-  func gathered(_ tensor: Tensor) throws -> Tensor
+  /// - Throws: `TorchError` with the code `lostWorker` if a rank is gone.
+  func beginGathering(_ tensor: Tensor) throws -> Exchange
 
-  /// Sends slice i of the first dimension, which is as long as there are ranks, to rank i; gives what every rank has
-  /// sent to this one, in their order, in the same shape.
+  /// Begins to send slice i of the first dimension, which is as long as there are ranks, to rank i; gives what every
+  /// rank has sent to this one, in their order, in the same shape.
   ///
-  /// - Throws: as ``gathered(_:)``.
-  func exchanged(_ tensor: Tensor) throws -> Tensor
+  /// - Throws: as ``beginGathering(_:)``.
+  func beginExchanging(_ tensor: Tensor) throws -> Exchange
+
+  /// Whether what was begun with tensors on a device goes on beside what this process computes there. It is the same for
+  /// all ranks.
+  func isAsynchronous(on device: Device) -> Bool
 
   /// Whether what was exchanged so far can be trusted: to be asked once the device has been waited for, since groups that
   /// only queue may have been given up in the meantime.
@@ -28,7 +32,32 @@ public protocol ProcessGroup: AnyObject, Sendable {
 }
 
 extension ProcessGroup {
+  /// Every rank's tensor, one after another: size×shape from tensors of one shape and type.
+  ///
+  /// - Throws: `TorchError` with the code `lostWorker` if a rank is gone or does not answer in time.
+  public func gathered(_ tensor: Tensor) throws -> Tensor { try beginGathering(tensor).finish() }
+
+  /// What every rank has sent to this one, as ``beginExchanging(_:)`` says.
+  ///
+  /// - Throws: as ``gathered(_:)``.
+  public func exchanged(_ tensor: Tensor) throws -> Tensor { try beginExchanging(tensor).finish() }
+
   public func checkAlive() throws {}
+}
+
+/// An exchange under way. What was given to it stays as it is until its end.
+public struct Exchange {
+  private let end: () throws -> Tensor
+
+  /// An exchange that a group has begun.
+  ///
+  /// - Parameter end: what its end takes; called once, or never where the exchange is given up.
+  public init(_ end: @escaping () throws -> Tensor) { self.end = end }
+
+  /// Waits for its end, and gives what has come; where the device itself waits, this does not.
+  ///
+  /// - Throws: `TorchError` with the code `lostWorker` if a rank is gone or does not answer in time.
+  public func finish() throws -> Tensor { try end() }
 }
 
 /// A group that exchanges by Gloo, over TCP between processes on any hosts; what is on another device goes by way of
@@ -80,14 +109,17 @@ public final class GlooGroup: ProcessGroup, @unchecked Sendable {
 
   deinit { ct_group_free(handle) }
 
-  public func gathered(_ tensor: Tensor) throws -> Tensor {
-    try begin(tensor, by: ct_group_gather, shape: [size] + tensor.shape).finish()
+  public func beginGathering(_ tensor: Tensor) throws -> Exchange {
+    try begin(tensor, by: ct_group_gather, shape: [size] + tensor.shape)
   }
 
-  public func exchanged(_ tensor: Tensor) throws -> Tensor {
+  public func beginExchanging(_ tensor: Tensor) throws -> Exchange {
     precondition(tensor.shape.first == size, "slices for \(size) ranks from \(tensor.shape)")
-    return try begin(tensor, by: ct_group_exchange, shape: tensor.shape).finish()
+    return try begin(tensor, by: ct_group_exchange, shape: tensor.shape)
   }
+
+  /// On the CPU alone: a copy from another device waits for all that is queued there.
+  public func isAsynchronous(on device: Device) -> Bool { device == .cpu }
 
   /// Overwrites the elements of a tensor with those of rank 0's, of the same shape and type.
   ///
@@ -103,27 +135,7 @@ public final class GlooGroup: ProcessGroup, @unchecked Sendable {
     }
   }
 
-  /// Begins to gather; what comes is there at its end.
-  public func beginGathering(_ tensor: Tensor) throws -> Exchange {
-    try begin(tensor, by: ct_group_gather, shape: [size] + tensor.shape)
-  }
-
-  /// An exchange under way.
-  public struct Exchange {
-    fileprivate let work: Work
-    fileprivate let output: Tensor
-    fileprivate let device: Device
-
-    /// Waits for its end.
-    ///
-    /// - Throws: `TorchError` with the code `lostWorker` if a rank is gone or does not answer in time.
-    public func finish() throws -> Tensor {
-      try reaching("exchange") { ct_work_wait(work.handle) }
-      return try output.to(device).checked()
-    }
-  }
-
-  fileprivate final class Work {
+  private final class Work {
     let handle: ct_work
     init(_ handle: ct_work) { self.handle = handle }
     deinit { ct_work_free(handle) }
@@ -139,7 +151,11 @@ public final class GlooGroup: ProcessGroup, @unchecked Sendable {
       let output = try Tensor.uninitialized([shape.reduce(1, *)], dtype: tensor.dtype).checked()
       var work: ct_work?
       try reaching("exchange", [tensor.summary]) { function(handle, output.handle, input.handle, &work) }
-      return Exchange(work: Work(work!), output: output.reshaped(shape), device: tensor.device)
+      let running = Work(work!)
+      return Exchange { [device = tensor.device] in
+        try reaching("exchange") { ct_work_wait(running.handle) }
+        return try output.reshaped(shape).to(device).checked()
+      }
     }
   }
 }

@@ -14,6 +14,8 @@ public struct BatchParts: Sendable {
   public let sumType: DType
   /// Whether batch norm takes all parts together, which are then one a process and no longer equal to the bit.
   public let sharesStatistics: Bool
+  /// Bytes of gradients after which an exchange begins while the backward pass goes on; 0: all after it.
+  public let bucketBytes: Int
 
   /// Parts of a batch.
   ///
@@ -22,9 +24,11 @@ public struct BatchParts: Sendable {
   ///   - group: the processes that share them; nil: this one takes all.
   ///   - sumType: in which gradients are added and sent: `bfloat16` halves what is sent.
   ///   - sharesStatistics: whether batch norm takes all parts together; each process then has one.
+  ///   - bucketBytes: of gradients after which an exchange begins while the backward pass of a process's last part goes
+  ///     on, where the group can; no bit depends on it, and it is the same for all processes. 0: all after the pass.
   public init(
     _ count: Int, sharedBy group: (any ProcessGroup)? = nil, sumType: DType = .float32,
-    sharesStatistics: Bool = false
+    sharesStatistics: Bool = false, bucketBytes: Int = 0
   ) {
     precondition(
       count >= 1 && count % (group?.size ?? 1) == 0, "\(count) parts for \(group?.size ?? 1) processes")
@@ -33,6 +37,7 @@ public struct BatchParts: Sendable {
     self.group = group
     self.sumType = sumType
     self.sharesStatistics = sharesStatistics && count > 1
+    self.bucketBytes = bucketBytes
   }
 
   /// Processes that share them.
@@ -50,70 +55,27 @@ public struct BatchParts: Sendable {
 }
 
 extension BatchParts {
-  /// How a sum over parts is made of two: the first has as many as the largest power of two below their number.
-  static func halves(_ parts: Range<Int>) -> (Range<Int>, Range<Int>) {
-    var first = 1
-    while 2 * first < parts.count { first *= 2 }
-    return (parts.lowerBound..<parts.lowerBound + first, parts.lowerBound + first..<parts.upperBound)
-  }
-
-  /// The largest sums within some parts, of those that make the sum over all.
-  private func sums(within parts: Range<Int>, of all: Range<Int>? = nil) -> [Range<Int>] {
-    let all = all ?? 0..<count
-    guard all.overlaps(parts) else { return [] }
-    guard !(parts.lowerBound <= all.lowerBound && all.upperBound <= parts.upperBound) else { return [all] }
-    let (first, second) = Self.halves(all)
-    return sums(within: parts, of: first) + sums(within: parts, of: second)
-  }
-
-  /// A sum of parts as vectors, each pair added as soon as both are there: as many are kept at a time as a sum has
-  /// levels. Overwrites vectors.
-  private static func sum(_ parts: Range<Int>, _ vector: (Range<Int>) throws -> Tensor?) throws -> Tensor {
-    if let whole = try vector(parts) { return whole }
-    let (first, second) = halves(parts)
-    let sum = try sum(first, vector)
-    try sum.addInPlace(Self.sum(second, vector))
-    return sum
-  }
-
-  /// The sum over all parts of what `vector` gives for this process's, in the order of these.
-  ///
-  /// Every process adds up a slice of the vectors, and all slices are gathered then: each sends and receives about twice
-  /// a vector, however many they are.
-  ///
-  /// - Parameter vector: of a part, as long as ``paddedLength(_:)`` says; it is overwritten.
-  /// - Throws: `TorchError`, with the code `lostWorker` if another process is gone.
-  func sum(_ vector: (Int) throws -> Tensor) throws -> Tensor {
-    let shares = (0..<processes).map { sums(within: Self.share(of: $0, count / processes)) }
-    let partial = try shares[group?.rank ?? 0].map { parts in
-      try Self.sum(parts) { $0.count == 1 ? try vector($0.lowerBound) : nil }
-    }
-    guard let group else { return partial[0] }
-    let most = shares.map(\.count).max() ?? 1
-    let slice = partial[0].count / group.size
-    // Rank, sum, elements; ranks with fewer sums send something that nobody reads.
-    let rows = partial + Array(repeating: partial[0], count: most - partial.count)
-    let sent =
-      most == 1
-      ? rows[0].reshaped([group.size, 1, slice])
-      : Tensor.stacked(rows.map { $0.reshaped([group.size, slice]) }, dimension: 1)
-    let received = try group.exchanged(sent)
-    let place = Dictionary(
-      uniqueKeysWithValues: shares.enumerated().flatMap { rank, sums in
-        sums.enumerated().map { ($1, (rank, $0)) }
-      })
-    let total = try Self.sum(0..<count) { parts in
-      place[parts].map { received.selected($0.0).selected($0.1) }
-    }
-    return try group.gathered(total).reshaped([slice * group.size])
+  /// Of each process, the largest sums of the tree over its own parts.
+  var shares: [[Range<Int>]] {
+    (0..<processes).map { PairwiseSum.sums(within: Self.share(of: $0, count / processes), of: 0..<count) }
   }
 
   /// The length of vectors of so many elements: one that all processes can share.
   func paddedLength(_ count: Int) -> Int { (count + processes - 1) / processes * processes }
 
-  /// Rows of all parts from those of this process, one after another.
-  func gathered(_ rows: Tensor) throws -> Tensor {
-    guard let group else { return rows }
-    return try group.gathered(rows).reshaped([count] + rows.shape.dropFirst())
+  /// Elements of a bucket; nil where gradients are exchanged in one piece, after the backward pass.
+  ///
+  /// Statistics that all share are exchanged within the pass: in between, buckets could come in another order on each
+  /// process.
+  func bucketElements(on device: Device) -> Int? {
+    guard let group, bucketBytes > 0, !sharesStatistics, group.isAsynchronous(on: device) else { return nil }
+    return max(1, bucketBytes / sumType.arrayType.size)
+  }
+
+  /// Begins to gather rows of all parts from those of this process, one after another.
+  func beginGathering(_ rows: Tensor) throws -> Exchange {
+    guard let group else { return Exchange { rows } }
+    let gathering = try group.beginGathering(rows)
+    return Exchange { try gathering.finish().reshaped([count] + rows.shape.dropFirst()) }
   }
 }

@@ -124,7 +124,7 @@ public final class TrainingStep: Stepper {
   let dtype: DType
   /// How a batch is taken in parts.
   public let parts: BatchParts
-  private let gradients: GradientVector
+  private let buckets: [GradientVector]
   private let statistics: RunningStatistics
 
   /// Itself.
@@ -150,7 +150,8 @@ public final class TrainingStep: Stepper {
     self.loss = loss
     self.dtype = dtype
     self.parts = parts
-    gradients = GradientVector(network.variables)
+    buckets = GradientVector.buckets(
+      network.variables, of: parts.bucketElements(on: network.variables.device))
     statistics = RunningStatistics(network.variables)
     network.variables.statisticsGroup = parts.sharesStatistics ? parts.group : nil
   }
@@ -169,7 +170,17 @@ public final class TrainingStep: Stepper {
   func prepare() throws { try network.variables.prepareStep() }
 
   /// What happens on the device, and nothing else, so that it can be recorded; gives the mean loss.
-  func queue(_ inputs: StepInputs) throws -> Tensor { try checkingErrors { try run(inputs) } }
+  func queue(_ inputs: StepInputs) throws -> Tensor { try whole { try run(inputs) } }
+
+  /// Does what a step does; of one that fails, no gradient is left for a later one.
+  private func whole<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+      return try checkingErrors(body)
+    } catch {
+      try? discardGradients()
+      throw error
+    }
+  }
 
   /// Forgets a step that was not taken to its end.
   func discardGradients() throws { try network.variables.discardGradients() }
@@ -212,59 +223,85 @@ public final class TrainingStep: Stepper {
     try checkingErrors { try batches(inputs, network.variables.kernels) }
   }
 
-  /// Exchanges as much as a step of several processes does, and nothing else, for whoever times it.
+  /// Takes a step of several parts, and gives the seconds that it takes from the end of its passes until the gradients of
+  /// all processes are there.
   ///
-  /// - Throws: `TorchError`, with the code `lostWorker` if another process is gone.
-  public func exchange() throws {
-    let device = network.variables.device
-    let length = parts.paddedLength(gradients.count)
-    _ = try parts.sum { _ in try Tensor.zeros([length], dtype: parts.sumType, device: device).checked() }
-    _ = try parts.gathered(.zeros([parts.own.count, 1 + statistics.count], device: device))
+  /// - Throws: as ``callAsFunction(_:)``.
+  public func timingExchange(_ inputs: StepInputs) throws -> Double {
+    try prepare()
+    return try whole {
+      let passes = try self.passes(batches(inputs, network.variables.kernels), of: inputs.rows)
+      try waitForQueue()
+      let start = ContinuousClock.now
+      _ = try ended(passes)
+      try waitForQueue()
+      let seconds = (ContinuousClock.now - start) / .seconds(1)
+      try update(inputs)
+      optimizer.countStep()
+      return seconds
+    }
   }
+
+  /// Waits for what this thread has queued on the device, but not for what others exchange meanwhile.
+  private func waitForQueue() throws { _ = try Tensor.zeros([], device: network.variables.device).item() }
 
   private func run(_ inputs: StepInputs) throws -> Tensor {
     let batch = try batches(inputs, network.variables.kernels)
     let loss =
       parts.count == 1
-      ? try pass(batch.images, batch.targets, batch.alteration) : try passes(batch, of: inputs.rows)
-    try optimizer.update(learningRate: inputs.scalars.learningRate, number: inputs.scalars.number)
+      ? try pass(batch.images, batch.targets, batch.alteration) { try $0.backward() }
+      : try ended(passes(batch, of: inputs.rows))
+    try update(inputs)
     return loss
   }
 
+  private func update(_ inputs: StepInputs) throws {
+    try optimizer.update(learningRate: inputs.scalars.learningRate, number: inputs.scalars.number)
+  }
+
   /// Forward and backward, leaving gradients of `share` times the mean loss, which it gives.
-  private func pass(_ images: Tensor, _ targets: Tensor, _ alteration: Alteration? = nil, share: Double = 1)
-    throws
-    -> Tensor
-  {
+  private func pass(
+    _ images: Tensor, _ targets: Tensor, _ alteration: Alteration? = nil, share: Double = 1,
+    backward: (Tensor) throws -> Void
+  ) throws -> Tensor {
     try network.variables.computing(in: dtype, leavingGradients: true) {
       let logits = network(images, .updating, alteration).logits
       let mean = self.loss(logits, targets, network.variables.kernels)
       let loss = share == 1 ? mean : mean * share
-      try loss.backward()
+      try backward(loss)
       return loss.detached()
     }
   }
 
-  /// A pass for each part of this process, and the sums of gradients over all; gives the mean loss of all.
-  private func passes(_ batch: BatchAssembly.Batch, of rows: Int) throws -> Tensor {
-    let before = try statistics.copied()
+  /// What passes of this process's parts leave: gradients on their way, a row a part of its loss and by how much it moves
+  /// running statistics, and what these were.
+  private typealias Passes = (gradients: GradientSum, rows: [Tensor], before: Tensor)
+
+  /// A pass for each part of this process.
+  private func passes(_ batch: BatchAssembly.Batch, of rows: Int) throws -> Passes {
+    var passes: Passes = (GradientSum(over: parts, buckets), [], try statistics.copied())
     let first = parts.own.lowerBound
     let size = rows / parts.own.count
-    var kept: [Tensor] = []
-    let length = parts.paddedLength(gradients.count)
-    let sum = try parts.sum { part in
+    for part in parts.own {
       let images = (part - first) * size..<(part - first + 1) * size
       // Of statistics that all share, every process has the whole batch's.
       if !parts.sharesStatistics { try statistics.clear() }
       let loss = try pass(
-        batch.images.narrowed(images), batch.targets.narrowed(images), share: 1 / Double(parts.count))
-      kept.append(.concatenated([loss.reshaped([1]), try statistics.copied()]))
-      return try gradients.taken(parts.sumType, length: length)
+        batch.images.narrowed(images), batch.targets.narrowed(images), share: 1 / Double(parts.count)
+      ) { try passes.gradients.pass($0, of: part) }
+      passes.rows.append(.concatenated([loss.reshaped([1]), try statistics.copied()]))
+      try passes.gradients.take(of: part)
     }
-    try gradients.give(sum.to(.float32))
-    let all = try parts.gathered(.stacked(kept))
+    return passes
+  }
+
+  /// Gives the tensors the sums of gradients over all parts, moves running statistics by all, and gives the mean loss.
+  private func ended(_ passes: Passes) throws -> Tensor {
+    let rows = try parts.beginGathering(.stacked(passes.rows))
+    try passes.gradients.give()
+    let all = try rows.finish()
     if !parts.sharesStatistics {
-      try statistics.set(before, movedBy: all.narrowed(1..<1 + statistics.count, dimension: 1))
+      try statistics.set(passes.before, movedBy: all.narrowed(1..<1 + statistics.count, dimension: 1))
     }
     return all.selected(0, dimension: 1).sum()
   }

@@ -182,7 +182,8 @@ extension BenchmarkReport {
     let conditions = "\(model), \(precision), \(device), \(threads) threads, batch \(batchSize)\(recorded)"
     let exchange = exchangeSeconds.map {
       String(
-        format: "%d workers; what a step exchanges takes %.2f ms (%.2f to %.2f) by itself", workers ?? 1,
+        format: "%d workers; what they exchange takes %.2f ms (%.2f to %.2f) after the backward pass",
+        workers ?? 1,
         1e3 * $0.median, 1e3 * $0.min, 1e3 * $0.max)
     }
     return ([speed, conditions, exchange].compactMap { $0 } + (notes ?? [])).joined(separator: "\n")

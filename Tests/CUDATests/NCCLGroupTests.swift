@@ -21,6 +21,12 @@ import Torch
     }
   }
 
+  /// Whether all streams are freed, those of devices too, which the threads that watch are the last to let go.
+  private func noStreamIsLeft() -> Bool {
+    for _ in 0..<1000 where twin_living_streams() > 0 { usleep(5000) }
+    return twin_living_streams() == 0
+  }
+
   // MARK: Values
 
   @Test(arguments: [1, 2, 3, 4]) func gathersAndExchanges(size: Int) throws {
@@ -68,6 +74,35 @@ import Torch
       return Int(twin_living_events())
     }
     for result in all { #expect(try result.get() <= 8) }
+  }
+
+  /// What was begun waits for what was queued before, but goes on beside what is queued later, until its end is waited
+  /// for: in whatever order that is asked for.
+  @Test func goesOnBesideTheQueue() throws {
+    let all = connected(2) { rank, number in
+      twin_stream_hold(rank.queue.queue, true)
+      let begun = try (0..<3).map { try rank.group.beginGathering(Tensor([Int64(10 * $0 + number)])) }
+      #expect(!rank.stops(within: 0.05), "begun before what it is to wait for")
+      twin_stream_hold(rank.queue.queue, false)
+      #expect(rank.queue.finishes())
+      twin_stream_hold(rank.queue.queue, true)
+      #expect(rank.stops(), "kept waiting by what was queued later")
+      let found = try begun.reversed().map { try $0.finish() }
+      twin_stream_hold(rank.queue.queue, false)
+      return try found.map { try rank.finished($0, Int64.self) }
+    }
+    for result in all { #expect(try result.get() == [[20, 21], [10, 11], [0, 1]]) }
+    #expect(twin_living_events() == 0 && noStreamIsLeft())
+  }
+
+  /// What was begun and is given up disturbs nothing that comes after it.
+  @Test func givenUp() throws {
+    let all = connected(2) { rank, number in
+      for _ in 0..<3 { _ = try rank.group.beginExchanging(Tensor([Float](repeating: 1, count: 2))) }
+      return try rank.finished(rank.group.gathered(Tensor([Int64(number)])), Int64.self)
+    }
+    for result in all { #expect(try result.get() == [0, 1]) }
+    #expect(twin_living_communicators() == 0 && twin_living_events() == 0 && noStreamIsLeft())
   }
 
   /// What cannot be sent is said before anything is, so that the group goes on.
@@ -214,9 +249,12 @@ private struct FailingDevice: CollectiveDevice {
   func identity() -> String { "failing" }
   func makeCurrent() {}
   func beginWatching() {}
-  func stream() -> UnsafeMutableRawPointer? { twin.stream() }
+  func stream() -> StreamHandle { twin.stream() }
+  func makeStream() -> StreamHandle { twin.makeStream() }
+  func free(stream: StreamHandle) { twin.free(stream: stream) }
   func makeEvent() -> Event { twin.makeEvent() }
-  func record(_ event: Event, on stream: UnsafeMutableRawPointer?) { twin.record(event, on: stream) }
+  func record(_ event: Event, on stream: StreamHandle) { twin.record(event, on: stream) }
+  func wait(for event: Event, on stream: StreamHandle) { twin.wait(for: event, on: stream) }
   func hasPassed(_ event: Event) throws -> Bool {
     throw CUDAFailure(isMissing: false, description: "an illegal address was used")
   }

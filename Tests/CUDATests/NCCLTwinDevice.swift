@@ -28,9 +28,12 @@ final class TwinDevice: CollectiveDevice, @unchecked Sendable {
   func identity() -> String { place }
   func makeCurrent() {}
   func beginWatching() {}
-  func stream() -> UnsafeMutableRawPointer? { queue }
+  func stream() -> StreamHandle { queue }
+  func makeStream() -> StreamHandle { twin_stream_make() }
+  func free(stream: StreamHandle) { twin_stream_free(stream) }
   func makeEvent() -> Event { twin_event_make() }
-  func record(_ event: Event, on stream: UnsafeMutableRawPointer?) { twin_event_record(event, stream) }
+  func record(_ event: Event, on stream: StreamHandle) { twin_event_record(event, stream) }
+  func wait(for event: Event, on stream: StreamHandle) { twin_event_wait(event, stream) }
   func hasPassed(_ event: Event) -> Bool { twin_event_passed(event) }
   func free(_ event: Event) { twin_event_free(event) }
 
@@ -73,6 +76,9 @@ struct TwinRank: Sendable {
 
   /// What the twin knows this rank by.
   var handle: UnsafeMutableRawPointer? { group.communicator.handle.map { UnsafeMutableRawPointer($0) } }
+
+  /// Whether all that the group was asked for is done in time.
+  func stops(within seconds: Double = 10) -> Bool { twin_stream_wait(group.communicator.stream, seconds) }
 
   /// What is gathered or exchanged, when it is there.
   func finished<Element: TensorElement>(_ tensor: Tensor, _: Element.Type = Element.self) throws -> [Element]

@@ -95,6 +95,7 @@ import Testing
     (["data.image_size=32"], "left alone unless data.dataset is folder"),
     (["data.skip_corrupt=true"], "left alone unless data.dataset is folder"),
     (["checkpoint.every_minutes=1e308"], "from 0 (never within an epoch) to 1000000"),
+    (["engine.bucket_mb=-1"], "from 0 (one piece) to 100000"),
     (["data.validation=-1"], "data.validation cannot be -1"),
     (["mixup.layers=[]"], "mixup.layers cannot be []"),
     (["mixup.layers=[1, 1]"], "one or more different numbers of layers"),

@@ -68,7 +68,8 @@ import Testing
   /// What would not change a bit of a run, or says only where things are.
   @Test(arguments: [
     "name=other", "device=cuda:1", "threads=7", "checkpoint.every_epochs=5", "checkpoint.every_minutes=1",
-    "data.path=/elsewhere/of-mine", "engine.graph=off", "engine.kernels=off", "data.memory=0.5",
+    "data.path=/elsewhere/of-mine", "engine.graph=off", "engine.kernels=off", "engine.bucket_mb=0",
+    "data.memory=0.5",
   ]) func areOfTheRunAlone(assignment: String) throws {
     let one = try ConfigurationTests.load(Self.everything).identity
     #expect(try ConfigurationTests.load(Self.everything, assignment).identity == one)

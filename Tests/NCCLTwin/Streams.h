@@ -79,7 +79,14 @@ struct Event {
 
   void record(Stream &stream) {
     passed = std::make_shared<std::atomic<bool>>(false);
-    stream.push([flag = passed] { *flag = true; });
+    stream.push([flag = passed] {
+      *flag = true;
+      flag->notify_all();
+    });
+  }
+
+  void wait(Stream &stream) {
+    stream.push([flag = passed] { flag->wait(false); });
   }
 };
 

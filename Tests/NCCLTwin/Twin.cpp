@@ -36,7 +36,8 @@ struct World {
   std::map<long, Step> steps;
 };
 
-std::atomic<int> living_communicators{0}, living_events{0}, next_id{1};
+std::atomic<int> living_communicators{0}, living_events{0}, living_streams{0},
+    next_id{1};
 
 struct Communicator {
   std::shared_ptr<World> world;
@@ -268,12 +269,18 @@ void twin_collectives(void *result) {
   };
 }
 
-void *twin_stream_make(void) { return new twin::Stream; }
+void *twin_stream_make(void) {
+  ++living_streams;
+  return new twin::Stream;
+}
 bool twin_stream_wait(void *stream, double seconds) {
   return static_cast<twin::Stream *>(stream)->wait(seconds);
 }
 void twin_stream_hold(void *stream, bool held) { static_cast<twin::Stream *>(stream)->hold(held); }
-void twin_stream_free(void *stream) { delete static_cast<twin::Stream *>(stream); }
+void twin_stream_free(void *stream) {
+  delete static_cast<twin::Stream *>(stream);
+  --living_streams;
+}
 
 void *twin_event_make(void) {
   ++living_events;
@@ -281,6 +288,9 @@ void *twin_event_make(void) {
 }
 void twin_event_record(void *event, void *stream) {
   static_cast<twin::Event *>(event)->record(*static_cast<twin::Stream *>(stream));
+}
+void twin_event_wait(void *event, void *stream) {
+  static_cast<twin::Event *>(event)->wait(*static_cast<twin::Stream *>(stream));
 }
 bool twin_event_passed(void *event) { return *static_cast<twin::Event *>(event)->passed; }
 void twin_event_free(void *event) {
@@ -293,3 +303,4 @@ void twin_block(void *communicator) { of(communicator)->is_blocked = true; }
 
 int twin_living_communicators(void) { return living_communicators; }
 int twin_living_events(void) { return living_events; }
+int twin_living_streams(void) { return living_streams; }

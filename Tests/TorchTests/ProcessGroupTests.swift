@@ -1,57 +1,13 @@
 import Foundation
 import Problems
 import Testing
+import ThreadGroups
 import Torch
 
 /// Groups of processes, here of threads, over the loopback interface.
 @Suite struct ProcessGroupTests {
-  /// A port that was free a moment ago.
-  static func freePort() throws -> Int {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    return withUnsafeMutablePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        _ = bind(descriptor, $0, length)
-        _ = getsockname(descriptor, $0, &length)
-      }
-      return Int(UInt16(bigEndian: $0.pointee.sin_port))
-    }
-  }
-
-  /// Runs a body for each rank; gives what each has given or thrown.
-  func ranks<Value: Sendable>(
-    _ size: Int, timeout: Double = 20,
-    _ body: @escaping @Sendable (GlooGroup, RendezvousStore) throws -> Value
-  ) throws -> [Result<Value, any Error>] {
-    let port = try Self.freePort()
-    nonisolated(unsafe) var results = [Result<Value, any Error>?](repeating: nil, count: size)
-    let lock = NSLock()
-    let all = DispatchGroup()
-    // The store is there until all are done.
-    let served = try RendezvousStore(host: "127.0.0.1", port: port, serves: true, timeout: timeout)
-    for rank in 0..<size {
-      all.enter()
-      Thread.detachNewThread {
-        let result = Result {
-          let store = try RendezvousStore(host: "127.0.0.1", port: port, serves: false, timeout: timeout)
-          let group = try GlooGroup(
-            store, name: "test", rank: rank, size: size, interface: .address("127.0.0.1"), timeout: timeout)
-          return try body(group, store)
-        }
-        lock.withLock { results[rank] = result }
-        all.leave()
-      }
-    }
-    all.wait()
-    return withExtendedLifetime(served) { lock.withLock { results.map { $0! } } }
-  }
-
   @Test(arguments: [1, 2, 3]) func exchanges(size: Int) throws {
-    let results = try ranks(size) { group, _ in
+    let results = try Loopback.results(size) { group, _ in
       let own = Tensor((0..<6).map { Float(100 * group.rank + $0) }, shape: [2, 3])
       let gathered = try group.gathered(own)
       let parts = Tensor((0..<size).map { Int(10 * group.rank + $0) })
@@ -73,10 +29,30 @@ import Torch
     }
   }
 
+  /// Several are under way at once, and end in whatever order they are asked for.
+  @Test func beginsSeveral() throws {
+    let results = try Loopback.results(3) { group, _ in
+      let rank = Float(group.rank)
+      let begun = try (0..<5).map { number in
+        let sent = Tensor((0..<3).map { 100 * rank + 10 * Float(number) + Float($0) })
+        return try number % 2 == 0 ? group.beginExchanging(sent) : group.beginGathering(sent)
+      }
+      return try begun.reversed().map { try $0.finish().array(Float.self) }
+    }
+    for (rank, result) in results.enumerated() {
+      for (place, found) in try result.get().enumerated() {
+        let first = 10 * Float(4 - place)
+        let all: [Float] = (0..<3).flatMap { from in (0..<3).map { 100 * Float(from) + first + Float($0) } }
+        let own: [Float] = (0..<3).map { 100 * Float($0) + first + Float(rank) }
+        #expect(found == (place % 2 == 0 ? own : all))
+      }
+    }
+  }
+
   /// Who is gone is noticed at once, who is silent after the time that was set.
   @Test(arguments: [true, false]) func losesRanks(isGone: Bool) throws {
     let start = ContinuousClock.now
-    let results = try ranks(2, timeout: 2) { group, _ in
+    let results = try Loopback.results(2, timeout: 2) { group, _ in
       _ = try group.gathered(Tensor([1]))
       if group.rank == 1 {
         if !isGone { Thread.sleep(forTimeInterval: 5) }
@@ -91,7 +67,7 @@ import Torch
   }
 
   @Test func keepsValues() throws {
-    let port = try Self.freePort()
+    let port = Loopback.freePort()
     let store = try RendezvousStore(host: "127.0.0.1", port: port, serves: true, timeout: 5)
     let other = try RendezvousStore(host: "127.0.0.1", port: port, serves: false, timeout: 5)
     let first = try store.prefixed("a/")
@@ -112,7 +88,7 @@ import Torch
     }
     #expect(taken?.code == .lostWorker)
     let absent = #expect(throws: TorchError.self) {
-      try RendezvousStore(host: "127.0.0.1", port: Self.freePort(), serves: false, timeout: 1)
+      try RendezvousStore(host: "127.0.0.1", port: Loopback.freePort(), serves: false, timeout: 1)
     }
     #expect(absent?.code == .lostWorker)
   }

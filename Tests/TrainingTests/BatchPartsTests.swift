@@ -36,10 +36,13 @@ import Torch
         let shared = BatchParts(parts, sharedBy: size == 1 ? nil : group, sumType: dtype)
         let vectors = Self.vectors(parts, length: length, dtype)
         let padding = shared.paddedLength(length) - length
-        let sum = try shared.sum { part in
-          .concatenated([vectors[part], .zeros([padding], dtype: dtype)])
+        var sum = SharedSum(over: shared)
+        for part in shared.own {
+          try sum.add(.concatenated([vectors[part], .zeros([padding], dtype: dtype)]), of: part)
         }
-        return try sum.narrowed(0..<length).to(.float32).array(Float.self)
+        try sum.beginExchanging()
+        try sum.beginGathering()
+        return try sum.finish().narrowed(0..<length).to(.float32).array(Float.self)
       }
       for sum in sums { #expect(sum == expected, "\(parts) parts on \(size)") }
     }

@@ -39,6 +39,10 @@ expect_differences() {
   expect_refusal "another setting" setting \
     "[Ww]orker 1 .*weight_decay: (0\.0007|7e-0?4).*[Ww]orker 0 .*(0\.0001|1e-0?4)"
   expect "and no run was begun" not test -e "$work/other-setting"
+  new_port
+  begin_worker buckets 0 2 "${command[@]}"
+  begin_worker buckets 1 2 "${command[@]}" --set engine.bucket_mb=2
+  expect_refusal "other buckets" buckets "[Ww]orker 1 .*engine.bucket_mb: 2.*[Ww]orker 0 .*0\.04"
   if "$root/.collapse/venv/bin/python" -c 'import PIL' 2>/dev/null; then
     write_folders
     new_port

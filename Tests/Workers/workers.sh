@@ -145,6 +145,7 @@ model: {name: wrn-10-1}
 epochs: 10
 batch_size: 16
 gradient_accumulation: 4
+engine: {bucket_mb: 0.04}  # several, of so small a network
 capture: {samples: 60, batch_size: 30}
 YAML
   alone short && alone long epochs=80

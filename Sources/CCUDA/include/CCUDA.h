@@ -73,6 +73,13 @@ cc_error cc_event_record(cc_event event, void *stream);
 cc_error cc_event_passed(cc_event event, bool *result);
 cc_error cc_event_free(cc_event event);
 
+/// Makes a stream (CUstream) in the calling thread's context that waits for no other by itself.
+cc_error cc_stream_make(void **result);
+/// Has what is queued on a stream from now on wait until the device passes an event, where that is now.
+cc_error cc_stream_wait(void *stream, cc_event event);
+/// Frees it when what is queued on it is done.
+cc_error cc_stream_free(void *stream);
+
 #ifdef __cplusplus
 }
 #endif

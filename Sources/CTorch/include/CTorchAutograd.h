@@ -20,6 +20,14 @@ ct_error ct_gradient(ct_tensor tensor, ct_tensor *result);
 ct_error ct_set_gradient(ct_tensor tensor, ct_tensor gradient);
 /// Accumulates into the gradients of every leaf. `seed` may be NULL for a scalar root.
 ct_error ct_backward(ct_tensor root, ct_tensor seed, bool retain_graph);
+
+/// Told that the gradient of a leaf is there, on the thread that computes it. A returned failure fails the pass.
+typedef ct_error (*ct_gradient_function)(void *context, size_t leaf);
+/// Backward from a scalar, telling `arrived` of each of `leaves`, by its place among them, once its gradient is
+/// accumulated: of one after another, and of none after the return.
+ct_error ct_backward_telling(ct_tensor root, const ct_tensor *leaves, size_t leaf_count, void *context,
+                             ct_gradient_function arrived);
+
 /// Gradients of `outputs` with respect to `inputs`; `results` gets one entry an input, NULL where
 /// an input is not reached. `seeds` may be NULL, as may its entries for scalar outputs.
 ct_error ct_grad(const ct_tensor *outputs, const ct_tensor *seeds, size_t output_count,

@@ -23,6 +23,8 @@ void twin_stream_free(void *stream);
 
 void *twin_event_make(void);
 void twin_event_record(void *event, void *stream);
+/// Has a stream wait for an event, where that is now.
+void twin_event_wait(void *event, void *stream);
 bool twin_event_passed(void *event);
 void twin_event_free(void *event);
 
@@ -31,9 +33,10 @@ void twin_fail(void *communicator, int status);
 /// Has its next operation never be queued.
 void twin_block(void *communicator);
 
-/// Communicators and events that were made and not freed.
+/// Communicators, events and streams that were made and not freed.
 int twin_living_communicators(void);
 int twin_living_events(void);
+int twin_living_streams(void);
 
 #ifdef __cplusplus
 }
