@@ -15,8 +15,9 @@ demo: build ## Train a small network, and draw and explain what its last layer d
 build: bootstrap ## Build the programs (optimised) into .build/release
 	$(SWIFT) build -c release $(SWIFT_FLAGS)
 
-test: bootstrap ## Run the tests
+test: bootstrap ## Run the tests, and two minutes of injected faults
 	$(SWIFT) test $(SWIFT_FLAGS)
+	scripts/campaign --minutes 2 --seed 1 --program .build/debug/collapse
 
 check: export COLLAPSE_STRICT := 1
 check: SWIFT_FLAGS += --explicit-target-dependency-import-check error

@@ -89,7 +89,13 @@ public struct IDXFile: Sendable {
       throw Problem(.missingFile, path, "\(path) \(exists ? "cannot be read" : "does not exist").")
     }
     guard data.prefix(2) == Data([0x1f, 0x8b]) else { return data }
-    let output = try Tool.run("gzip", ["-dc", path])
+    // Its header says how much there is: what unpacks to more, which may be without end, is too long.
+    var output = try Tool.run("gzip", ["-dc", path], printing: 64)
+    if output.status == SIGKILL, output.standardOutput.count >= 64 {
+      let announced = announcedBytes(output.standardOutput)
+      output = try Tool.run("gzip", ["-dc", path], printing: announced)
+      if output.standardOutput.count > announced { return output.standardOutput }
+    }
     guard output.status == 0 else {
       let why = output.standardError.split(separator: "\n").last { !$0.isEmpty } ?? "gzip failed"
       throw Problem(
@@ -97,6 +103,19 @@ public struct IDXFile: Sendable {
       )
     }
     return output.standardOutput
+  }
+
+  /// What a header says of the bytes of the whole; one that makes no sense says little.
+  private static func announcedBytes(_ start: Data) -> Int {
+    let head = [UInt8](start.prefix(64))
+    let rank = min(Int(head[3]), 4)
+    let sizes = (0..<rank).map { index in
+      (0..<4).reduce(0) { $0 << 8 | Int(head[4 + 4 * index + $1]) }
+    }
+    return sizes.reduce(wholeNumbers[head[2]] ?? 8) { product, size in
+      let (next, overflows) = product.multipliedReportingOverflow(by: size)
+      return overflows ? Int.max / 2 : next
+    } + 64
   }
 
   /// SHA-256 of the uncompressed content, in hexadecimal.

@@ -54,6 +54,12 @@ extension ChildProcess {
     (Self.contents(output), String(decoding: Self.contents(errors), as: UTF8.self))
   }
 
+  /// Bytes that a child with kept output has printed so far.
+  var keptCount: Int {
+    var status = stat()
+    return fstat(output, &status) == 0 ? Int(status.st_size) : 0
+  }
+
   private static func contents(_ file: Int32) -> Data {
     var data = Data()
     var buffer = [UInt8](repeating: 0, count: 1 << 16)

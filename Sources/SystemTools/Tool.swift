@@ -64,6 +64,17 @@ public enum Tool {
     return Output(of: child)
   }
 
+  /// Runs a program until it has printed more than so many bytes, and then a little more: it is ended.
+  ///
+  /// - Throws: `ToolError` if it is not installed or cannot be started.
+  public static func run(_ name: String, _ arguments: [String], printing bytes: Int) throws -> Output {
+    let child = try start(name, arguments, nil, nil)
+    while child.wait(upTo: interval) == nil {
+      if child.keptCount > bytes { child.signal(SIGKILL) }
+    }
+    return Output(of: child)
+  }
+
   private static func start(
     _ name: String, _ arguments: [String], _ input: Data?, _ directory: String?
   ) throws -> ChildProcess {

@@ -54,6 +54,24 @@ import Testing
     }
   }
 
+  /// Two megabytes that unpack to two gigabytes, of which the header knows nothing.
+  @Test func stopsUnpackingWhatIsTooLong() throws {
+    let directory = try TemporaryDirectory()
+    let script = "{ printf '\\0\\0\\010\\1\\0\\0\\0\\144'; head -c 2G /dev/zero; } | gzip -1 >\"$1\""
+    let path = directory.file("bomb.gz")
+    #expect(try Tool.run("sh", ["-c", script, "sh", path]).status == 0)
+    let error = #expect(throws: Problem.self) { try IDXFile(path: path, rank: 1) }
+    let reason = try #require(error?.reason)
+    let found = try #require(
+      reason.firstMatch(of: /announces 100 elements, (\d+) bytes/).flatMap { Int($0.1) })
+    #expect(reason.contains("is too long") && found < 1 << 30)
+    // One that takes longer than a look at its start.
+    let large = SyntheticImages.idx([30_000_000], [UInt8](repeating: 3, count: 30_000_000))
+    let whole = try directory.write(large, to: "whole")
+    #expect(try Tool.run("gzip", ["-1", whole]).status == 0)
+    #expect(try IDXFile(path: whole + ".gz", rank: 1).elements.count == 30_000_000)
+  }
+
   @Test func missingFiles() throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("a")
