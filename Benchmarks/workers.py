@@ -146,7 +146,7 @@ def links(arguments):
     """The lines of the second."""
     lines = [
         "",
-        f"Two workers with {max(1, os.cpu_count() // 2)} threads each, {arguments.link_model}, over a link of so many Mbit/s each way between two hosts that",
+        f"Two workers that have {max(1, os.cpu_count() // 2)} of the {os.cpu_count()} cores each, {arguments.link_model}, over a link of so many Mbit/s each way between two hosts that",
         "network namespaces play; gradients in one piece after the backward pass, or in buckets beside it (`engine.bucket_mb`):",
         "",
         "| link | buckets | images/s | step, ms | left of the exchange, ms | ratio to one piece | others' work |",

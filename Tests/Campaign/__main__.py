@@ -8,6 +8,7 @@
   files         hostile files of every format that is read
   limits        few descriptors, little memory, short files, a full disk (as root)
   concurrency   several processes at one run, one sweep, one pack
+  endurance     100,000 steps, 500 evaluations, 200 captures: memory and descriptors stay (minutes; only if it is named)
 
 Each case follows from the seed, its kind and its number, and can be tried alone: --cases 17. A kind ends with its
 minutes, or after --cases. Exit status: 0 nothing failed, 1 something did, 64 wrong usage, 66 no program.
@@ -23,6 +24,7 @@ import time
 import bench
 import calls
 import concurrency
+import endurance
 import files
 import flips
 import kills
@@ -30,7 +32,7 @@ import limits
 
 KINDS = {
     "kills": kills.Kills, "calls": calls.Calls, "flips": flips.Flips, "files": files.Files,
-    "limits": limits.Limits, "concurrency": concurrency.Concurrency,
+    "limits": limits.Limits, "concurrency": concurrency.Concurrency, "endurance": endurance.Endurance,
 }
 
 
@@ -44,7 +46,7 @@ def arguments():
     parser.add_argument("--program", help="the program (.build/release/collapse, or the one in .build/debug)")
     parser.add_argument("--keep", action="store_true", help="leave the files of cases that failed, and say where")
     chosen = parser.parse_args()
-    kinds = [kind for name in chosen.kinds or ["all"] for kind in (KINDS if name == "all" else [name])]
+    kinds = [kind for name in chosen.kinds or ["all"] for kind in ([each for each in KINDS if each != "endurance"] if name == "all" else [name])]
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         usage(f"{unknown[0]} is no kind; there are {', '.join(KINDS)}, and all")

@@ -19,17 +19,21 @@ class Files(bench.Cases):
         self.place = self.bench.directory / "here"
         self.counts, self.peak, self.longest = collections.Counter(), 0, 0.0
         self.kinds = [self.safetensors, self.npy, self.npz, self.csv, self.yaml, self.sweep, self.idx, self.folder,
-                      self.archive, self.documents, self.plans, self.pickles, self.bombs]
+                      self.archive, self.documents, self.plans, self.pickles, self.bombs, self.captures]
 
     def run(self, number):
         random = self.random(number)
         self.bench.remove(self.place)
         self.place.mkdir()
+        # Python must not take what lies where a user happens to be.
+        for module in ("vl_convert", "importlib", "json", "numpy", "PIL", "zipfile", "sitecustomize"):
+            self.put(f"{module}.py", b"open('executed', 'w')")
         # One after another, so that none is left out of a short campaign.
         kind = self.kinds[number % len(self.kinds)]
         command = kind(random)
         result = self.bench.finish(
-            self.bench.start(self.bench.command(*command), cwd=self.place), SECONDS * self.bench.patience)
+            self.bench.start(
+                self.bench.command(*command), cwd=self.place, environment={"PYTHONPATH": str(self.place)}), SECONDS * self.bench.patience)
         bench.expect_orderly(result, command)
         self.counts["read" if result.status == 0 else "refused"] += 1
         self.peak, self.longest = max(self.peak, result.peak), max(self.longest, result.seconds)
@@ -120,6 +124,13 @@ class Files(bench.Cases):
         plan = self.put(f"plans/{path.name}", content)
         self.put("plan.json", content)
         return random.choice([["sweep", "status", "."], ["sweep", "cell", "--plan", plan, "--cell", str(random.randint(-1, 2))]])
+
+    def captures(self, random):
+        content = (self.trained / "captures/activations.safetensors").read_bytes()
+        if random.random() < 0.7:
+            content = formats.mutated(content, random)
+        capture = self.put("x.safetensors", content)
+        return random.choice([["figure", "activations", capture, "--out", self.place], ["doctor"]])
 
     def pickles(self, random):
         return self.measured(*formats.pickled(random))
