@@ -170,7 +170,8 @@ public struct RunDirectory: Sendable {
       return try Configuration([.init(text: text, name: configuration)])
     } catch let problem as Problem {
       // Here it is the run's file that is wrong, not what the user has typed.
-      throw Problem(.badRunConfiguration, configuration, problem.reason, choices: problem.choices)
+      let place = problem.reason.contains(configuration) ? "" : "\(configuration): "
+      throw Problem(.badRunConfiguration, configuration, place + problem.reason, choices: problem.choices)
     } catch {
       throw Problem(.badRunConfiguration, configuration, "\(configuration) cannot be read as text.")
     }
