@@ -19,6 +19,18 @@ public enum ArrayType: String, Sendable, CaseIterable, CustomStringConvertible {
     }
   }
 
+  /// Bytes that elements of a shape take; nil where those of a part of it are more than can be counted, though a size of
+  /// zero leaves none of them.
+  func bytes(of shape: [Int]) -> Int? {
+    var bytes = size
+    for length in shape {
+      let (product, overflow) = bytes.multipliedReportingOverflow(by: max(1, length))
+      guard !overflow else { return nil }
+      bytes = product
+    }
+    return shape.contains(0) ? 0 : bytes
+  }
+
   /// Whether elements are floating-point numbers.
   public var isFloatingPoint: Bool {
     switch self {
@@ -45,7 +57,8 @@ public enum ArrayType: String, Sendable, CaseIterable, CustomStringConvertible {
   /// The type that NumPy writes as a kind, such as "f", and a size in bytes.
   init?(kind: Character, size: Int) {
     let prefix = ["f": "float", "i": "int", "u": "uint"][kind]
-    guard let prefix, let type = Self(rawValue: "\(prefix)\(8 * size)") else {
+    // A file may name a size whose bits cannot be counted.
+    guard let prefix, (1...8).contains(size), let type = Self(rawValue: "\(prefix)\(8 * size)") else {
       guard kind == "b", size == 1 else { return nil }
       self = .bool
       return

@@ -29,11 +29,8 @@ enum NumPyFormat {
     }
     let text = String(decoding: try file.read(length, at: extent.lowerBound + prefix), as: UTF8.self)
     let header = try Header(text, failure: failure)
-    var bytes = header.type.size
-    for size in header.shape {
-      let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
-      guard !overflow else { throw failure("has the impossible shape \(header.shape)") }
-      bytes = product
+    guard let bytes = header.type.bytes(of: header.shape) else {
+      throw failure("has the impossible shape \(header.shape)")
     }
     let available = extent.count - prefix - length
     guard bytes == available else {

@@ -53,7 +53,8 @@ public struct SafetensorsFile: Sendable {
       throw failure("is cut short: the header should take \(length) bytes, \(contents.count - 8) are there")
     }
     let start = 8 + Int(length)
-    guard
+    // So the format says it; JSONSerialization would also take other encodings, and space before.
+    guard length > 0, contents[contents.startIndex + 8] == UInt8(ascii: "{"),
       let header = try? JSONSerialization.jsonObject(with: contents[8..<start]) as? [String: Any]
     else { throw failure("has a header that is not a JSON object") }
     self.path = path
@@ -97,12 +98,7 @@ public struct SafetensorsFile: Sendable {
     guard offsets[1] <= available else {
       throw failure("is cut short: it ends at byte \(offsets[1]) of the data, \(available) are there")
     }
-    var bytes = type.size
-    for size in shape {
-      let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
-      guard !overflow else { throw failure("has the impossible shape \(shape)") }
-      bytes = product
-    }
+    guard let bytes = type.bytes(of: shape) else { throw failure("has the impossible shape \(shape)") }
     guard bytes == offsets[1] - offsets[0] else {
       throw failure(
         "\(dtype) of shape \(shape) takes \(bytes) bytes, its offsets span \(offsets[1] - offsets[0])")

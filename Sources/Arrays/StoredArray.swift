@@ -47,7 +47,7 @@ public struct StoredArray: Sendable {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "rows \(range) of \(count)")
     let row = rowWidth * type.size
     precondition(bytes.count == range.count * row, "\(bytes.count) bytes for \(range.count * row)")
-    if isFortran, shape.count > 1 {
+    if isFortran, shape.count > 1, !bytes.isEmpty {
       try readColumns(range, into: bytes)
     } else {
       try file.read(into: bytes, at: offset + range.lowerBound * row)

@@ -47,6 +47,10 @@ import Testing
     #"{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#,
     #"{"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#,
     #"{"x":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}"#,
+    // No elements, and yet rows of more bytes than can be counted.
+    #"{"x":{"dtype":"F32","shape":[0,4611686018427387904,4],"data_offsets":[0,0]}}"#,
+    // The format lets no space come first, and is UTF-8.
+    #" {"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, "",
     #"{"x":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#,
     #"{"x":{"dtype":"F32","shape":[1]}}"#,
     "[1]", "not json",
