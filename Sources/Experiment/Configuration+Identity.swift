@@ -14,8 +14,7 @@ extension Configuration {
       comparable.name = "run"
       // Folders of images differ by their names alone.
       comparable.data.path = data.path.split(separator: "/").last.map(String.init) ?? ""
-      let (all, defaults) = try (Node(of: comparable), Node(of: Configuration()))
-      let kept = Self.identifying(all, defaults, path: []) ?? .mapping(.init([]))
+      let kept = try Self.identifying(Node(of: comparable), Self.defaults, path: []) ?? .mapping(.init([]))
       return try String(format: "%016llx", Fingerprint().adding(Yams.serialize(node: kept)).value)
     }
   }

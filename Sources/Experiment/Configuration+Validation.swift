@@ -29,6 +29,13 @@ extension Configuration {
       !name.isEmpty && !name.hasPrefix(".") && !name.contains { forbidden.contains($0) }, "name",
       "\"\(name)\"",
       "a plain file name")
+    let texts = [("name", name), ("device", device), ("data.path", data.path), ("model.name", model.name)]
+    for (key, text) in texts + data.classes.map({ ("data.classes", $0.text) }) {
+      // Foundation drops it when a file is read, so that a run would go on with another text than it began with.
+      try require(
+        text.unicodeScalars.first != "\u{feff}", key, "\"\(text)\"",
+        "a text without a byte-order mark before it")
+    }
     try natural(seed, "seed", upTo: .max)
     try natural(threads, "threads", upTo: 1024)
     try positive(epochs, "epochs", upTo: 1_000_000)

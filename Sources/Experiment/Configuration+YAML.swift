@@ -43,7 +43,7 @@ extension Configuration {
   /// - Throws: `Problem` for text that is not YAML, keys that don't exist (with the nearest that
   ///   does), values of the wrong type or out of range; each with file and line.
   public init(_ sources: [Source]) throws {
-    var merger = Merger(schema: try Node(of: Configuration()))
+    var merger = Merger(schema: Self.defaults)
     var merged = merger.schema
     for source in sources {
       guard let node = try Self.parse(source, merger.schema) else { continue }
@@ -79,7 +79,24 @@ extension Configuration {
       guard case .mapping(let mapping) = node else { return [path.joined(separator: ".")] }
       return mapping.flatMap { walk($0.value, path + [$0.key.string ?? ""]) }
     }
-    return (try? Node(of: Configuration())).map { walk($0, []) } ?? []
+    return walk(defaults, [])
+  }()
+
+  /// The tree of the defaults, which is the same for all that is read, and takes longer to make than to read a file.
+  ///
+  /// No thread changes it: Yams finds out once what a tag means, and keeps that.
+  nonisolated(unsafe) static let defaults: Node = {
+    func resolve(_ node: Node) {
+      _ = node.tag
+      switch node {
+      case .mapping(let mapping): mapping.flatMap { [$0.key, $0.value] }.forEach(resolve)
+      case .sequence(let sequence): sequence.forEach(resolve)
+      default: break
+      }
+    }
+    let tree = try! Node(of: Configuration())
+    resolve(tree)
+    return tree
   }()
 }
 
@@ -179,7 +196,10 @@ extension Node {
   /// tree is taken from the one and the numbers from the other.
   init(of value: some Encodable) throws {
     let tree = try Yams.compose(yaml: YAMLEncoder().encode(value)) ?? .mapping(.init([]))
-    let json = try JSONEncoder().text(value)
+    let json = try JSONEncoder().text(value).unicodeScalars.reduce(into: "") { text, scalar in
+      // In JSON any character may stand in a text as it is, in YAML not all of them.
+      text += scalar.value < 0x7f ? String(scalar) : String(format: "\\U%08X", scalar.value)
+    }
     self = try tree.replacingNumbers(from: Yams.compose(yaml: json) ?? tree)
   }
 

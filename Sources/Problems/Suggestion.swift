@@ -1,10 +1,11 @@
 /// The candidate that is closest to a word that is none of them, if one is close.
 public func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
-  let scored = candidates.map { (candidate: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
-  guard let best = scored.min(by: { ($0.distance, $0.candidate) < ($1.distance, $1.candidate) }) else {
-    return nil
-  }
-  return best.distance <= max(2, word.count / 2) ? best.candidate : nil
+  let most = max(2, word.count / 2)
+  // What differs more in length cannot be close: a file's word may be of any length.
+  let scored = candidates.filter { abs($0.count - word.count) <= most }
+    .map { (candidate: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
+  let best = scored.min { ($0.distance, $0.candidate) < ($1.distance, $1.candidate) }
+  return best.flatMap { $0.distance <= most ? $0.candidate : nil }
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn one word into another.

@@ -1,6 +1,7 @@
 import Datasets
 import Foundation
 import Records
+import TestSupport
 import Testing
 
 @testable import Experiment
@@ -261,5 +262,29 @@ import Testing
     #expect(editDistance("", "abc") == 3)
     #expect(nearest(to: "learning_rat", among: ["learning_rate", "seed"]) == "learning_rate")
     #expect(nearest(to: "zzzzzz", among: ["learning_rate", "seed"]) == nil)
+  }
+
+  /// A file may have a word of any length, which is then near to nothing.
+  @Test(.timeLimit(.minutes(1))) func longWords() {
+    let long = String(repeating: "learning_rate", count: 100_000)
+    #expect(nearest(to: long, among: ["learning_rate", "seed"]) == nil)
+    #expect { try Configuration([.init(text: "? \(long)\n: 1", name: "file")]) } throws: {
+      isProblem($0, .unknownKey, "there is no key")
+    }
+  }
+
+  @Test(arguments: ["name", "device", "data.path", "model.name"]) func refusesByteOrderMarks(key: String) {
+    #expect { try Configuration([.init(assignment: "\(key)=\u{feff}cpu")]) } throws: {
+      isProblem($0, .badSetting, "\(key) cannot be", "byte-order mark")
+    }
+  }
+
+  /// Characters that YAML has no place for but as numbers.
+  @Test(arguments: ["a\u{7f}b", "\u{85}", "\u{9f}x", "a\u{feff}", "\u{fffe}", "\u{1f600}", "\u{1}", "a\tb"])
+  func keepsEveryCharacter(name: String) throws {
+    let configuration = try Configuration([.init(assignment: "name=\(name)")])
+    #expect(configuration.name == name)
+    let again = try Configuration([.init(text: configuration.yaml(), name: "again")])
+    #expect(try again == configuration && again.identity == configuration.identity)
   }
 }
