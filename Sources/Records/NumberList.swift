@@ -50,6 +50,9 @@ extension NumberList: Codable {
     for (name, list) in levels { try container.encode(list, forKey: JSONName(name)) }
   }
 
+  /// Whether a key is a name: a dot would be a level, and is none of ours.
+  private static func isName(_ key: String) -> Bool { !key.isEmpty && !key.contains(".") }
+
   /// In the order of their names, which is that of the file.
   public init(from decoder: any Decoder) throws { try self.init(decoder, except: []) }
 
@@ -58,10 +61,10 @@ extension NumberList: Codable {
   /// - Parameter others: keys of what is no number of the list.
   init(_ decoder: any Decoder, except others: Set<String>) throws {
     let container = try decoder.container(keyedBy: JSONName.self)
-    for key in container.allKeys.sorted(by: { $0.stringValue < $1.stringValue })
-    where !others.contains(key.stringValue) {
-      // Names of numbers were not written in camelCase.
-      let name = JSONKey.snakeCase(key.stringValue)
+    // Names of numbers were not written in camelCase.
+    let keys = container.allKeys.filter { !others.contains($0.stringValue) && Self.isName($0.stringValue) }
+      .map { (name: JSONKey.snakeCase($0.stringValue), key: $0) }.sorted { $0.name < $1.name }
+    for (index, (name, key)) in keys.enumerated() where index == 0 || keys[index - 1].name != name {
       if let value = try? container.decode(Double.self, forKey: key) {
         entries.append(Entry(name: name, value: value))
       } else if let inner = try? container.decode(NumberList.self, forKey: key) {

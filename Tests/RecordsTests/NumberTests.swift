@@ -27,6 +27,15 @@ import Testing
     #expect(sorted(again) == sorted(list) && again.entries.count == Set(names).count)
   }
 
+  /// Keys that are no names of ours leave the list the same when it is written and read again.
+  @Test func readsTheSameAgain() throws {
+    let json = #"{"A":1,"_b":2,"_a":3,"a.b":4,"a":{"b":5,"":6},"":7,"aB":8,"a_b":9}"#
+    let list = try JSONDecoder.collapse.decode(NumberList.self, from: Data(json.utf8))
+    let again = try JSONDecoder.collapse.decode(NumberList.self, from: JSONEncoder.collapse.encode(list))
+    #expect(again == list)
+    #expect(list["a.b"] == 5 && Set(list.entries.map(\.name)).count == list.entries.count)
+  }
+
   @Test func keys() {
     for name in ["ece_l1_15", "a_1", "x_1y", "_a", "a__b"] { #expect(JSONKey.camelCase(name) == name) }
     #expect(JSONKey.camelCase("test_accuracy") == "testAccuracy")
