@@ -81,7 +81,13 @@ public struct World: Codable, Sendable, Equatable {
     launcher = .srun
     rank = try variables.number("SLURM_PROCID", in: 0...size - 1)
     localRank = try variables.number("SLURM_LOCALID", in: 0...size - 1, default: 0)
-    localSize = try Self.localTasks(variables) ?? 1
+    localSize = try Self.localTasks(variables) ?? localRank + 1
+    guard localRank < localSize, localSize <= size else {
+      throw Problem(
+        .badLauncher, "SLURM_LOCALID",
+        "SLURM_LOCALID is \(localRank), where this host has \(localSize) of \(size) tasks (SLURM_STEP_TASKS_PER_NODE)."
+      )
+    }
     address = variables.values["MASTER_ADDR"] ?? Self.firstHost(nodes)
     let job = try variables.number("SLURM_JOB_ID", in: 0...Int.max, default: 0)
     let step = try variables.number("SLURM_STEP_ID", in: 0...Int.max, default: 0)
@@ -94,14 +100,15 @@ public struct World: Codable, Sendable, Equatable {
   /// Tasks on this host, from a list such as `2(x3),1`.
   private static func localTasks(_ variables: Variables) throws -> Int? {
     guard let text = variables.values["SLURM_STEP_TASKS_PER_NODE"] else { return nil }
-    let node = try variables.number("SLURM_NODEID", in: 0...1_000_000, default: 0)
-    var counts: [Int] = []
+    var node = try variables.number("SLURM_NODEID", in: 0...1_000_000, default: 0)
     for part in text.split(separator: ",") {
       let pieces = part.split(whereSeparator: { "(x)".contains($0) }).compactMap { Int($0) }
-      guard let count = pieces.first, count > 0, pieces.count <= 2 else { return nil }
-      counts += Array(repeating: count, count: min(pieces.count == 2 ? pieces[1] : 1, 100_000))
+      let hosts = pieces.count == 2 ? pieces[1] : 1
+      guard let count = pieces.first, count > 0, hosts > 0, pieces.count <= 2 else { return nil }
+      if node < hosts { return count }
+      node -= hosts
     }
-    return counts.indices.contains(node) ? counts[node] : nil
+    return nil
   }
 
   /// The first host of a list such as `gpu[03-05,9],login`.

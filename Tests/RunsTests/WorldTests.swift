@@ -44,6 +44,25 @@ import Testing
     #expect(try World.of(variables)?.address == host)
   }
 
+  /// How many tasks a host has is a list of any length, and may be missing or nonsense.
+  @Test func tasksOfHosts() throws {
+    func localSize(_ tasks: String?, node: String = "0") throws -> Int? {
+      var variables = Self.srun
+      (variables["SLURM_STEP_TASKS_PER_NODE"], variables["SLURM_NODEID"]) = (tasks, node)
+      return try World.of(variables)?.localSize
+    }
+    #expect(try localSize("2(x3),5", node: "2") == 2)
+    #expect(try localSize("2(x3),5", node: "3") == 5)
+    #expect(try localSize("2(x1000000000000),5", node: "999999") == 2)
+    // At least this process and those before it.
+    for nonsense in [nil, "", "2(x-3)", "2(x0)", "0", "-1", "a", "2(x3)"] {
+      #expect(try localSize(nonsense, node: "7") == 2)
+    }
+    for tasks in ["1", "6"] {
+      #expect { try localSize(tasks) } throws: { isProblem($0, .badLauncher, "SLURM_LOCALID is 1") }
+    }
+  }
+
   /// A process alone: nothing is set, one process, or a batch script, which is no step.
   @Test func alone() throws {
     #expect(try World.of([:]) == nil)
