@@ -45,9 +45,9 @@ public final class EventFile {
     }
   }
 
-  /// Adds values of one step; those that are not finite are left out.
+  /// Adds values of one step, as float32; those that are not finite are left out.
   public func add(_ scalars: [(tag: String, value: Double)], step: Int) throws {
-    let finite = scalars.filter { $0.value.isFinite }
+    let finite = scalars.filter { Float($0.value).isFinite }
     guard !finite.isEmpty else { return }
     try write(step: step) { event in
       event.add(5) { summary in

@@ -29,6 +29,18 @@ private let python =
       ])
   }
 
+  /// What is finite as a double and infinite as TensorBoard has it is left out, too.
+  @Test func leavesOutWhatDoesNotFit() throws {
+    let directory = try TemporaryDirectory()
+    let file = try EventFile(directory: directory.path, suffix: "1") { 1 }
+    func size() throws -> Int { try Data(contentsOf: URL(fileURLWithPath: file.path)).count }
+    let before = try size()
+    try file.add([("a", 1e300), ("b", -.greatestFiniteMagnitude), ("c", .infinity)], step: 1)
+    #expect(try size() == before)
+    try file.add([("a", 3e38)], step: 1)
+    #expect(try size() > before)
+  }
+
   /// TensorBoard's own reader finds what was written; what a resumed run makes again is there once.
   @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: python)))
   func tensorBoardReadsThem() throws {
