@@ -138,7 +138,7 @@ extern "C" void ck_channel_statistics(ck_rows rows, const void *x, const void *a
     const auto *values = static_cast<const T *>(x);
     const auto *others = static_cast<const T *>(addend);
     std::vector<float> pivot(rows.channels);
-    for (size_t c = 0; c < rows.channels; c += width) {
+    for (size_t c = 0; rows.rows > 0 && c < rows.channels; c += width) {
       Floats first = load(values + c);
       if (others) first += load(others + c);
       store(pivot.data() + c, first);

@@ -33,7 +33,7 @@ typedef struct ck_rows {
 extern const size_t ck_channel_unit;
 
 /// Mean and population variance of each channel (summed in float64) of x, or of x + addend, which is then written to sum
-/// (sum may be x itself; addend and sum may be NULL together).
+/// (sum may be x itself; addend and sum may be NULL together). Those of no rows are not numbers.
 void ck_channel_statistics(ck_rows rows, const void *x, const void *addend, void *sum, float *mean,
                            float *variance);
 
