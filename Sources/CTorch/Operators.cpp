@@ -173,6 +173,9 @@ extern "C" ct_error ct_operator_call(ct_operator op, const ct_value *arguments,
     } catch (...) {
       for (size_t i = 0; i < written; i++) {
         if (results[i].tag == CT_TENSOR) ct_tensor_free(results[i].tensor);
+        if (results[i].tag == CT_TENSOR_LIST) {
+          for (size_t k = 0; k < results[i].count; k++) ct_tensor_free(results[i].tensors[k]);
+        }
         ct_value_free(&results[i]);
       }
       throw;
