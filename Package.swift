@@ -21,6 +21,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool =
     swiftSettings: strict)
 }
 
+// Tests/Fuzzing, a package of its own, takes rooms that nobody else outside needs; scripts/fuzz sets COLLAPSE_FUZZ for it.
+let fuzzed = ["Arrays", "Experiment", "Tasks", "TensorBoard"]
+let productsForFuzzing: [Product] =
+  Context.environment["COLLAPSE_FUZZ"] == nil ? [] : fuzzed.map { .library(name: $0, targets: [$0]) }
+
 let package = Package(
   name: "Collapse",
   products: [
@@ -33,7 +38,7 @@ let package = Package(
     .library(name: "Theory", targets: ["Theory"]),
     .library(name: "Torch", targets: ["Torch"]),
     .library(name: "Training", targets: ["Training"]),
-  ],
+  ] + productsForFuzzing,
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
