@@ -7,7 +7,7 @@ SHELL := /bin/bash
 SWIFT = $(shell sed -n 's/^SWIFT := //p' .collapse/env.mk)
 SWIFT_FLAGS ?=
 
-.PHONY: demo build test check test-slurm test-workers docs examples benchmark clean distclean help bootstrap nvrtc
+.PHONY: demo build test check test-slurm test-workers sanitize fuzz docs examples benchmark clean distclean help bootstrap nvrtc
 
 demo: build ## Train a small network, and draw and explain what its last layer does
 	.build/release/collapse demo
@@ -21,11 +21,11 @@ test: bootstrap ## Run the tests, and two minutes of injected faults
 
 check: export COLLAPSE_STRICT := 1
 check: SWIFT_FLAGS += --explicit-target-dependency-import-check error
-check: bootstrap nvrtc ## Check format and imports, build with warnings as errors, run the tests, docs and examples
+check: bootstrap nvrtc ## Check format and imports, build with warnings as errors, run the tests, docs, examples and sanitizers
 	$(SWIFT) format lint --strict --recursive Sources Tests Examples Package.swift
 	$(SWIFT) build --build-tests $(SWIFT_FLAGS)
 	$(MAKE) test SWIFT_FLAGS="$(SWIFT_FLAGS)"
-	$(MAKE) docs examples SWIFT_FLAGS="$(SWIFT_FLAGS)"
+	$(MAKE) docs examples sanitize SWIFT_FLAGS="$(SWIFT_FLAGS)"
 
 test-slurm: bootstrap ## Try sweeps on a real Slurm, started on this host for the purpose, if one is installed
 	$(SWIFT) build $(SWIFT_FLAGS)
@@ -34,6 +34,12 @@ test-slurm: bootstrap ## Try sweeps on a real Slurm, started on this host for th
 test-workers: bootstrap ## Try one run on many workers: torchrun, failures, hosts played by network namespaces
 	$(SWIFT) build $(SWIFT_FLAGS)
 	@Tests/Workers/run --program .build/debug/collapse || { status=$$?; [ $$status = 77 ] || exit $$status; }
+
+sanitize: bootstrap ## Run the kernels, the allocator and the interface to libtorch under sanitizers
+	@Tests/Sanitizers/run || { status=$$?; [ $$status = 77 ] || exit $$status; }
+
+fuzz: bootstrap ## Give the parsers inputs that a fuzzer makes (FUZZ_FLAGS; scripts/fuzz --help)
+	scripts/fuzz $(FUZZ_FLAGS)
 
 docs: bootstrap ## Make the documentation of the libraries in .build/docs
 	$(SWIFT) build $(SWIFT_FLAGS)
