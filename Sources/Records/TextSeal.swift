@@ -19,7 +19,9 @@ public struct TextSeal: Sendable {
 
   /// Puts the number into a text that has the mark and a placeholder after it.
   ///
-  /// - Parameter before: of all that the number is also to vouch for.
+  /// - Parameters:
+  ///   - text: with the mark and the placeholder.
+  ///   - before: of all that the number is also to vouch for.
   /// - Returns: the fingerprint that the number is of.
   public func put(into text: inout Data, after before: Fingerprint = Fingerprint()) -> Fingerprint {
     guard let place = place(in: text) else { preconditionFailure("a text without a place for its seal") }
