@@ -171,7 +171,9 @@ let package = Package(
       "ReportTests", ["Arrays", "Experiment", "Records", "Report", "Reproduction", "TestSupport"]),
     tests("ExperimentTests", ["Datasets", "Experiment", "Problems", "Records", "TestSupport"]),
     tests("RecordsTests", ["Records", "Problems", "TestSupport"]),
-    tests("CUDATests", ["CCUDA", "CUDA", "EmulatedCUDA", "NCCLTwin", "Problems", "TestSupport", "Torch"]),
+    tests(
+      "CUDATests",
+      ["CCUDA", "CUDA", "EmulatedCUDA", "NCCLTwin", "Problems", "TestSupport", "ThreadGroups", "Torch"]),
     .target(
       name: "ThreadGroups", dependencies: ["Problems", "Torch"], path: "Tests/ThreadGroups",
       swiftSettings: strict),

@@ -88,8 +88,9 @@ public struct MetricsFile: Sendable {
   ///
   /// - Throws: `Problem` naming a line without a seal that is no row.
   public func fingerprint(throughEpoch epoch: Int) throws -> String {
-    let count = try count(throughEpoch: epoch)
-    return "\((count == 0 ? Fingerprint() : fingerprints[count - 1]).value)"
+    // From the end, since a checkpoint asks for all that there are.
+    let last = try lines.indices.last { try row($0).epoch <= epoch }
+    return "\((last.map { fingerprints[$0] } ?? Fingerprint()).value)"
   }
 
   /// Drops the rows of later epochs, which a resumed run makes again, and a last line that was cut short.

@@ -3,6 +3,7 @@ import Foundation
 import NCCLTwin
 import Problems
 import Testing
+import ThreadGroups
 import Torch
 
 @testable import CUDA
@@ -16,7 +17,7 @@ import Torch
     _ size: Int, timeout: Double = patience, _ body: @escaping @Sendable (TwinRank, Int) throws -> Value
   ) -> [Result<Value, any Error>] {
     let board = MemoryBoard()
-    return onRanks(size) { rank in
+    return Ranks.results(size) { rank in
       try body(TwinRank(rank, of: size, on: board, timeout: timeout), rank)
     }
   }
@@ -231,7 +232,7 @@ import Torch
   /// The end does not wait for a rank that stays longer than it may.
   @Test func endsAlone() throws {
     let (board, firstHasEnded) = (MemoryBoard(), DispatchSemaphore(value: 0))
-    let all = onRanks(2) { number in
+    let all = Ranks.results(2) { number in
       var ranks = [try TwinRank(number, of: 2, on: board, timeout: 0.2)]
       if number == 1 { #expect(firstHasEnded.wait(timeout: .now() + Self.patience) == .success) }
       ranks.removeAll()

@@ -4,6 +4,7 @@ import NCCLTwin
 import Problems
 import TestSupport
 import Testing
+import ThreadGroups
 import Torch
 
 @testable import CUDA
@@ -16,7 +17,9 @@ extension NCCLGroupTests {
     _ make: @escaping @Sendable (Int, any NoticeBoard, Double) throws -> TwinRank?
   ) -> [Problem] {
     let board = MemoryBoard()
-    return onRanks(size) { try make($0, board, timeout) != nil }.compactMap { $0.error.map { Problem($0) } }
+    return Ranks.results(size) { try make($0, board, timeout) != nil }.compactMap {
+      $0.error.map { Problem($0) }
+    }
   }
 
   @Test func refusesSharedDevices() {
@@ -102,7 +105,7 @@ extension NCCLGroupTests {
   /// By the store that processes share.
   @Test func meetsInAStore() throws {
     let port = try freePort()
-    let all = onRanks(2) { rank in
+    let all = Ranks.results(2) { rank in
       let store = try RendezvousStore(
         host: "127.0.0.1", port: port, serves: rank == 0, timeout: Self.patience)
       let twin = try TwinRank(rank, of: 2, on: try store.prefixed("a/"), timeout: Self.patience)

@@ -89,32 +89,6 @@ struct TwinRank: Sendable {
   }
 }
 
-/// Runs all ranks, each on a thread of its own, and gives what they have returned or thrown.
-func onRanks<Value: Sendable>(
-  _ size: Int, _ body: @escaping @Sendable (Int) throws -> Value
-) -> [Result<Value, any Error>] {
-  let results = Results<Value>(size)
-  let done = DispatchGroup()
-  for rank in 0..<size {
-    done.enter()
-    Thread.detachNewThread {
-      let result = Result { try body(rank) }
-      results.set(rank, result)
-      done.leave()
-    }
-  }
-  done.wait()
-  return results.all
-}
-
-private final class Results<Value: Sendable>: @unchecked Sendable {
-  private let lock = NSLock()
-  private var values: [Result<Value, any Error>?]
-  init(_ count: Int) { values = Array(repeating: nil, count: count) }
-  func set(_ index: Int, _ value: Result<Value, any Error>) { lock.withLock { values[index] = value } }
-  var all: [Result<Value, any Error>] { lock.withLock { values.map { $0! } } }
-}
-
 extension Result {
   /// What was thrown.
   var error: Failure? {

@@ -182,6 +182,19 @@ class Cases:
     def prepare(self):
         """What all cases share."""
 
+    def go_on(self, what, tries=1):
+        """Expects that training goes on by the same command, to the bits of the run without faults."""
+        for _ in range(tries):
+            result = self.bench.train(self.directory)
+            if result.status == 0:
+                break
+        else:
+            raise Failed(f"{what}: the run does not go on: {result.said()}")
+        try:
+            self.bench.expect_equal(self.directory, self.reference)
+        except Failed as error:
+            raise Failed(f"{what}: {error}") from None
+
     def random(self, number):
         return random.Random(f"{type(self).__name__} {self.seed} {number}")
 

@@ -95,7 +95,7 @@ class Calls(bench.Cases):
             if fault != "KILL":
                 # The same number is of another call in another process, such as of the one that loads a library.
                 self.check(result, what, hits, must_go_on=(name, fault) in RETRIED and not is_elsewhere)
-            self.go_on(what)
+            self.go_on(what, tries=3)
         finally:
             bench.kill(process)
             self.bench.remove(self.directory)
@@ -126,18 +126,6 @@ class Calls(bench.Cases):
                 raise bench.Failed(f"{what}: {error}") from None
         if hits and result.status != 0 and must_go_on:
             raise bench.Failed(f"{what}: the call was not tried again: {result.said()}")
-
-    def go_on(self, what):
-        for _ in range(3):
-            result = self.bench.train(self.directory)
-            if result.status == 0:
-                break
-        else:
-            raise bench.Failed(f"{what}: the run does not go on: {result.said()}")
-        try:
-            self.bench.expect_equal(self.directory, self.reference)
-        except bench.Failed as error:
-            raise bench.Failed(f"{what}: {error}") from None
 
     def summary(self):
         faults = ", ".join(f"{count} {name}" for name, count in self.counts.most_common())

@@ -44,13 +44,7 @@ class Concurrency(bench.Cases):
         """The same command, two or three times at once."""
         command = ["sweep", self.bench.sweep, "--out", self.directory]
         self.at_once(random, *[command] * random.choice([2, 3]))
-        self.end()
-
-    def end(self):
-        result = self.bench.train(self.directory)
-        if result.status != 0:
-            raise bench.Failed(f"the run does not go on: {result.said()}")
-        self.bench.expect_equal(self.directory, self.reference)
+        self.go_on("several at once")
 
     def one_directory(self, random):
         """Two trainings into one directory: one is refused."""
@@ -69,10 +63,10 @@ class Concurrency(bench.Cases):
         try:
             run = self.bench.run_in(self.directory)
         except bench.Failed:
-            return self.end()
+            return self.go_on("a run that was stopped before it was there")
         if (run / "config.yaml").exists():
             self.at_once(random, ["resume", run, "--json"], ["resume", run, "--json"], apart=0.05)
-        self.end()
+        self.go_on("several at once")
 
     def readers(self, random):
         """What is read while it is written is whole."""
@@ -89,7 +83,7 @@ class Concurrency(bench.Cases):
             reads += 1
         self.bench.finish(process)
         self.counts["reads"] += reads
-        self.end()
+        self.go_on("several at once")
 
     def one_pack(self, random):
         """A folder that is packed by several at once."""

@@ -55,15 +55,6 @@ class Limits(bench.Cases):
                 raise bench.Failed(f"{what}: {error}") from None
         self.go_on(what)
 
-    def go_on(self, what):
-        result = self.bench.train(self.directory)
-        if result.status != 0:
-            raise bench.Failed(f"{what}: the run does not go on: {result.said()}")
-        try:
-            self.bench.expect_equal(self.directory, self.reference)
-        except bench.Failed as error:
-            raise bench.Failed(f"{what}: {error}") from None
-
     def under_full_disk(self, random):
         """A file system of its own, which becomes larger in time."""
         size = random.choice([16, 64, 200, 500, 800, 1200, 2000])

@@ -1,9 +1,9 @@
 import Foundation
 
 /// Ranks as threads of one process.
-enum Ranks {
+public enum Ranks {
   /// Runs a body for each rank, on threads of their own; gives what each has given or thrown.
-  static func results<Value: Sendable>(_ size: Int, _ body: @escaping @Sendable (Int) throws -> Value)
+  public static func results<Value: Sendable>(_ size: Int, _ body: @escaping @Sendable (Int) throws -> Value)
     -> [Result<Value, any Error>]
   {
     let results = Results<Value>(size)
